@@ -1,0 +1,114 @@
+"""What can be chosen by name: one line each, importing nothing of ours.
+
+A dataset, backbone, variant, attack, protocol, resource set or profile exists if and only if it
+has an entry here; `qrsupport list` prints these tables and parameters are checked against them.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """`labels` in class order; `evaluation` is the split that accuracy and attacks are measured on."""
+
+    help: str
+    labels: tuple[str, ...]
+    evaluation: str = "test"
+
+
+@dataclass(frozen=True)
+class VariantEntry:
+    """A variant is a checkpoint (how the weights came about) at a precision (how they are executed).
+
+    `options` names the parameters, beside those of the fine-tuning, that its identity depends on.
+    """
+
+    help: str
+    checkpoint: str = "base"
+    precision: str = "fp32"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProfileEntry:
+    """`grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name."""
+
+    help: str
+    grid: dict[str, tuple[str, ...]]
+    parameters: dict[str, object] = field(default_factory=dict)
+    per: dict[str, dict[str, object]] = field(default_factory=dict)
+
+
+POLARITY = ("negative", "positive")
+EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
+
+DATASETS = {
+    "embedded": DatasetEntry("generated short reviews, two classes; needs nothing", POLARITY),
+    "embedded-emotion": DatasetEntry("generated first-person sentences, six classes; needs nothing", EMOTIONS),
+    "sst2": DatasetEntry("SST-2 (GLUE): film-review phrases, two classes", POLARITY, "validation"),
+    "mr": DatasetEntry("MR (rt-polarity): film-review sentences, two classes", POLARITY),
+    "emotion": DatasetEntry("Emotion (CARER): tweets, six classes", EMOTIONS),
+}
+
+BACKBONES = {
+    "bert-small": "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+    "distilbert-small": "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+    "bert-base-uncased": "the paper's BERT, from the Hugging Face hub (needs network)",
+    "distilbert-base-uncased": "the paper's DistilBERT, from the Hugging Face hub (needs network)",
+}
+
+INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
+ADVERSARIAL_OPTIONS = ("adversarial_attack", "adversarial_examples", "resources")
+
+VARIANTS = {
+    "fp32": VariantEntry("the fine-tuned checkpoint in 32-bit floating point"),
+    "int8-dynamic": VariantEntry(
+        "8-bit ONNX Runtime dynamic quantization, as in the paper", "base", "int8-dynamic", INT8_OPTIONS
+    ),
+    "adversarial": VariantEntry(
+        "fine-tuned again with adversarial examples added, 32-bit", "adversarial", "fp32", ADVERSARIAL_OPTIONS
+    ),
+}
+
+ATTACKS = {
+    "textfooler": "TextFooler (Jin et al. 2020): embedding neighbours, greedy by word importance",
+    "pwws": "PWWS (Ren et al. 2019): WordNet synonyms, greedy by probability-weighted saliency",
+    "pso": "PSO (Zang et al. 2020): sememe substitutes, particle swarm search",
+}
+
+PROTOCOLS = {
+    "direct": "attack a variant, measure that variant",
+    "transfer": "measure a target on the adversarial set of a source",
+}
+
+RESOURCES = {
+    "embedded": "a small thesaurus written for this package; needs nothing",
+    "local": "files under QRSUPPORT_DATA: neighbour lists, WordNet, a HowNet approximation, a sentence encoder from text",
+    "published": "what each recipe names, as TextAttack ships it (needs network)",
+}
+
+PROFILES = {
+    "quick": ProfileEntry(
+        "generated data, one small backbone, minutes on two cores, no network",
+        {"dataset": ("embedded",), "backbone": ("bert-small",), "attack": tuple(ATTACKS)},
+    ),
+    "study": ProfileEntry(
+        "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",
+        {
+            "dataset": ("sst2", "emotion", "mr"),
+            "backbone": ("bert-small", "distilbert-small"),
+            "attack": tuple(ATTACKS),
+        },
+        {"resources": "local", "n": 100},
+        {"pso": {"n": 30}},
+    ),
+    "paper": ProfileEntry(
+        "the paper's checkpoints and resources; needs network and a GPU",
+        {
+            "dataset": ("sst2", "emotion", "mr"),
+            "backbone": ("bert-base-uncased", "distilbert-base-uncased"),
+            "attack": tuple(ATTACKS),
+        },
+        {"resources": "published", "network": True, "n": 1000, "epochs": 3, "learning_rate": 2e-5},
+    ),
+}

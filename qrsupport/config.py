@@ -1,0 +1,157 @@
+"""Parameters: their types, defaults, ranges and help; reading a chapter's; the stable identity of a stage."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from . import catalog
+from .errors import BadParameter, UnknownName
+
+
+def parameter(default, help, *, choices=None, low=None, high=None, each=False):
+    """A dataclass field that carries its help, its valid names (`choices`) or range, and whether it is a list of names."""
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "each": each})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Every parameter of every chapter; the defaults are the quick profile."""
+
+    dataset: str = parameter("embedded", "what to classify", choices=catalog.DATASETS)
+    backbone: str = parameter("bert-small", "what is fine-tuned: a name, a hub id or a local directory")
+    seed: int = parameter(0, "seed of the fine-tuning", low=0)
+    epochs: int = parameter(6, "passes over the training data", low=1, high=1000)
+    batch_size: int = parameter(32, "examples per step", low=1, high=4096)
+    learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-8, high=1.0)
+    max_length: int = parameter(128, "longest input in tokens; longer texts are truncated", low=8, high=512)
+    train_limit: int = parameter(0, "use only the first so many training examples; 0: all", low=0)
+
+    per_channel: bool = parameter(False, "int8: one weight scale per output channel instead of one per tensor")
+    reduce_range: bool = parameter(False, "int8: 7-bit weights, for CPUs whose 8-bit kernels overflow")
+    weight_type: str = parameter("QInt8", "int8: signed or unsigned weights", choices=("QInt8", "QUInt8"))
+    latency_repeats: int = parameter(200, "timed predictions for the latency figure", low=10, high=100_000)
+
+    variant: str = parameter("fp32", "the classifier attacked", choices=catalog.VARIANTS)
+    targets: str = parameter(
+        "fp32,int8-dynamic", "variants on which the adversarial set is replayed", choices=catalog.VARIANTS, each=True
+    )
+    attack: str = parameter("textfooler", "the recipe", choices=catalog.ATTACKS)
+    resources: str = parameter("embedded", "where an attack's words come from", choices=catalog.RESOURCES)
+    n: int = parameter(50, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
+    attack_seed: int = parameter(0, "seed of the sample and of each example's random state", low=0)
+    query_budget: int = parameter(0, "most queries an example; 0: no limit", low=0)
+    workers: int = parameter(1, "attacking processes; changes the time, never a record", low=1, high=256)
+
+    adversarial_attack: str = parameter(
+        "textfooler", "the recipe that makes adversarial training examples", choices=catalog.ATTACKS
+    )
+    adversarial_examples: int = parameter(200, "training examples attacked for adversarial training", low=1)
+
+    network: bool = parameter(False, "may fetch data, backbones and published resources")
+    run_dir: str = parameter("", "where every artefact lies; empty: QRSUPPORT_RUNS or _build/runs of the project")
+
+
+FIELDS = {f.name: f for f in fields(Parameters)}
+MODEL = ("dataset", "backbone", "seed", "epochs", "batch_size", "learning_rate", "max_length", "train_limit")
+ATTACK = ("attack", "resources", "attack_seed", "query_budget")
+PLACE = ("network", "run_dir")
+CHAPTERS = {
+    "finetune": (*MODEL, *PLACE),
+    "quantize": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *PLACE),
+    "attack": (
+        *MODEL, *catalog.INT8_OPTIONS, "variant", "targets", *ATTACK, "n", "workers",
+        "adversarial_attack", "adversarial_examples", *PLACE,
+    ),
+    "adversarial": (
+        *MODEL, *catalog.INT8_OPTIONS, "adversarial_attack", "adversarial_examples", *ATTACK, "n", "workers", *PLACE,
+    ),
+    "compare": ("run_dir",),
+}  # fmt: skip
+
+
+def check(name: str, value):
+    """`value` as the type of parameter `name`.
+
+    Raises UnknownName for a parameter or a choice that does not exist, BadParameter for a wrong type or range.
+    """
+    if name not in FIELDS:
+        raise UnknownName("parameter", name, FIELDS)
+    f, kind = FIELDS[name], type(FIELDS[name].default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise BadParameter(f"{name} must be of type {kind.__name__}, not {value!r} ({type(value).__name__})")
+    meta = f.metadata
+    if meta["choices"]:
+        for item in split(value) if meta["each"] else (value,):
+            if item not in meta["choices"]:
+                raise UnknownName(name, item, meta["choices"])
+    if (meta["low"] is not None and not value >= meta["low"]) or (
+        meta["high"] is not None and not value <= meta["high"]
+    ):
+        raise BadParameter(f"{name}={value!r} is out of range; it must lie in [{meta['low']}, {meta['high']}]")
+    return value
+
+
+def split(names: str) -> list[str]:
+    """The items of a comma-separated parameter."""
+    return [item.strip() for item in names.split(",") if item.strip()]
+
+
+def make(**given) -> Parameters:
+    """Checked parameters: the defaults, changed by `given`."""
+    return Parameters(**{name: check(name, value) for name, value in given.items()})
+
+
+def read(chapter: str, namespace: dict) -> Parameters:
+    """The parameters of a chapter, from the variables its `parameters` cell (or papermill) defined.
+
+    Call it in the first cell after `parameters`: any other variable is a misspelt parameter and
+    raises UnknownName with a suggestion, before any work.
+    """
+    own = CHAPTERS[chapter]
+    ignored = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+    given = {
+        name: value
+        for name, value in namespace.items()
+        if not name.startswith("_") and name not in ignored and not callable(value) and not hasattr(value, "__spec__")
+    }
+    for name in given:
+        if name not in own:
+            raise UnknownName(f"parameter of the chapter {chapter!r}", name, own)
+    return make(**given)
+
+
+def project() -> Path:
+    """The nearest folder above the working directory that holds `_toc.yml`, else the working directory."""
+    here = Path.cwd()
+    return next((d for d in (here, *here.parents) if (d / "_toc.yml").exists()), here)
+
+
+def run_dir(p: Parameters) -> Path:
+    """Where this run's artefacts lie."""
+    return Path(p.run_dir or os.environ.get("QRSUPPORT_RUNS", "") or project() / "_build" / "runs").absolute()
+
+
+def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
+    """The parameters that an artefact depends on: of the checkpoint, with `variant` of that variant, and with `attack` of an attack on it.
+
+    Two artefacts are the same if and only if their identities are.  `n`, `workers`, places and
+    the latency's repeats are not part of it: they change how much is done, not what.
+    """
+    names = list(MODEL)
+    if variant:
+        names += catalog.VARIANTS[variant].options
+    if attack:
+        names += ATTACK
+    values = asdict(p)
+    found = {name: values[name] for name in dict.fromkeys(names)}
+    return found | ({"variant": variant} if variant else {})
+
+
+def key(content) -> str:
+    """Twelve hexadecimal digits that name `content` (anything JSON can hold), the same on every machine."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,90 @@
+"""Every error the package raises by name.
+
+Each class says in its docstring when it is raised and what to do; `book/flags.md` is made from
+these docstrings.  Messages carry the offending value.  Nothing here imports anything of ours.
+"""
+
+from difflib import get_close_matches
+
+
+class QRError(Exception):
+    """Raised if: never itself; every error of the package is one of the classes below.
+
+    What to do: catch this class to catch them all.
+    """
+
+
+class UnknownName(QRError):
+    """Raised if: a dataset, backbone, variant, attack, resource set, profile or parameter is not known.
+
+    What to do: take the name suggested, or run `qrsupport list`.
+    """
+
+    def __init__(self, kind: str, name: object, valid):
+        valid = sorted(map(str, valid))
+        near = get_close_matches(str(name), valid, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "choose one of: " + ", ".join(valid)
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class BadParameter(QRError):
+    """Raised if: a parameter has the wrong type or lies outside its range, or two parameters contradict each other.
+
+    What to do: change the value named; the message gives the range.
+    """
+
+
+class BadData(QRError):
+    """Raised if: a data file is empty, malformed or has a label outside the class set; the message names file and line.
+
+    What to do: restore the published file, or mend the line named.
+    """
+
+
+class MissingResource(QRError):
+    """Raised if: a file that an attack, a dataset or a backbone needs is not at hand.
+
+    What to do: the message names the file, where it was looked for and how to get it; `qrsupport doctor` lists all.
+    """
+
+
+class NoNetwork(QRError):
+    """Raised if: something has to be fetched and the network was not asked for (`network=True`) or cannot be reached.
+
+    What to do: set `network` to true, or point `QRSUPPORT_DATA` at a directory that holds the data.
+    """
+
+
+class BadCheckpoint(QRError):
+    """Raised if: a checkpoint or an executable variant cannot be used: wrong number of labels, missing files, a pickle.
+
+    What to do: name another backbone, or delete the folder named so that it is made again.
+    """
+
+
+class StaleArtefact(QRError):
+    """Raised if: a stored artefact was altered, is truncated, or depends on something that has changed since.
+
+    What to do: the message says which; delete the folder named so that it is made again, or use another `run_dir`.
+    """
+
+
+class StorageError(QRError):
+    """Raised if: a file cannot be written: disk full, or a directory that may not be written to.
+
+    What to do: free space, or choose another `run_dir`; what was there before is intact.
+    """
+
+
+class NoRecords(QRError):
+    """Raised if: a table or figure is asked for and the run directory holds no records for it.
+
+    What to do: run the attack chapter first, or `make book`; the message names the directory.
+    """
+
+
+class AttackFailures(QRError):
+    """Raised if: a run of attacks ended and some examples raised an error; their records name it.
+
+    What to do: read the `note` of the records with status `error`; rerunning tries these examples again.
+    """

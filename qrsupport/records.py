@@ -1,0 +1,206 @@
+"""Records: the outcome of one attack on one example, or of one replay; written once, never edited.
+
+A folder of records holds `meta.json` (what made them) and `records.jsonl` (one JSON object a
+line, by position).  While a run is on, finished examples lie in `journal.jsonl` in the order in
+which they finished; the run's end merges both.  A half-written last line of a journal is dropped.
+"""
+
+import enum
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from . import store
+from .errors import NoRecords, StaleArtefact
+
+RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
+
+
+class Status(str, enum.Enum):
+    """How an attack on an example ended; `remedy` says what it means and what to do."""
+
+    succeeded = "succeeded"
+    failed = "failed"
+    skipped = "skipped"
+    error = "error"
+
+    @property
+    def remedy(self) -> str:
+        return {
+            Status.succeeded: "the attack found a text that the classifier gets wrong",
+            Status.failed: "the search ended (or its query budget did) without fooling the classifier",
+            Status.skipped: "the classifier was wrong before the attack: nothing to attack, counts as wrong",
+            Status.error: "the attack raised an error, named in the note: mend its cause and rerun",
+        }[self]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One attack on one example.
+
+    Probabilities are lists in class order.  `queries` is TextAttack's count (cache hits
+    included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
+    the resource set's sentence encoder's cosine between `text` and `perturbed`, None where there
+    is no encoder.  `timing` (seconds, host, start) is the only field that differs between two runs
+    of the same thing.
+    """
+
+    example: str
+    position: int
+    dataset: str
+    backbone: str
+    seed: int
+    variant: str
+    attack: str
+    resources: str
+    attack_seed: int
+    status: Status
+    label: int
+    before: int | None = None
+    after: int | None = None
+    probabilities_before: list[float] | None = None
+    probabilities_after: list[float] | None = None
+    text: str = ""
+    perturbed: str = ""
+    words: int = 0
+    words_changed: int = 0
+    similarity: float | None = None
+    queries: int = 0
+    evaluations: int = 0
+    truncated: bool = False
+    engine: str = "qrsupport"
+    note: str = ""
+    made_by: str = ""
+    timing: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A target's answer to one member of a source's adversarial set.
+
+    `status` is the source's; `clean` and `replayed` are the target's labels for the original and
+    for the member of the adversarial set (the perturbed text if the attack succeeded, else the
+    original).
+    """
+
+    example: str
+    position: int
+    dataset: str
+    backbone: str
+    seed: int
+    source: str
+    target: str
+    attack: str
+    resources: str
+    attack_seed: int
+    status: Status
+    label: int
+    clean: int
+    replayed: int
+    probabilities_clean: list[float]
+    probabilities_replayed: list[float]
+    made_by: str = ""
+    timing: dict = field(default_factory=dict)
+
+
+def to_line(record: Record | Replay) -> str:
+    """The record as one line of ASCII JSON, without a newline."""
+    return json.dumps(asdict(record), ensure_ascii=True)
+
+
+def from_line(line: str, kind: type, where: str = "line") -> Record | Replay:
+    """The record on a line; `where` is named in errors.
+
+    Raises StaleArtefact if it is not such a record.
+    """
+    try:
+        content = json.loads(line)
+        content["status"] = Status(content["status"])
+        return kind(**content)
+    except (ValueError, TypeError, KeyError) as e:
+        raise StaleArtefact(f"{where} is not a {kind.__name__.lower()} ({e}); delete the file or restore it") from e
+
+
+class Folder:
+    """Records of one kind in one folder, appended as they come."""
+
+    def __init__(self, path: Path, kind: type = Record):
+        self.path, self.kind = Path(path), kind
+
+    def _lines(self, name: str) -> list[str]:
+        file = self.path / name
+        if not file.exists():
+            return []
+        content = file.read_bytes().decode("utf-8", "replace")
+        return content[: content.rfind("\n") + 1].splitlines() if name == JOURNAL else content.splitlines()
+
+    def load(self) -> list[Record | Replay]:
+        """All records by position, finished or still in the journal."""
+        found = {}
+        for name in (RECORDS, JOURNAL):
+            for i, line in enumerate(self._lines(name), 1):
+                record = from_line(line, self.kind, f"{self.path / name}, line {i},")
+                found[record.position] = record
+        return [found[i] for i in sorted(found)]
+
+    def open(self, depends: dict) -> None:
+        """Begins or resumes: `depends` is what the records are made from.
+
+        Raises StaleArtefact if the folder's records were made from something else.
+        """
+        depends = json.loads(json.dumps(depends))
+        file = self.path / store.META
+        if file.exists():
+            try:
+                old = json.loads(file.read_text("utf-8"))["depends"]
+            except (ValueError, KeyError) as e:
+                raise StaleArtefact(f"{file} cannot be read; delete {self.path}") from e
+            changed = store.differences(old, depends)
+            if changed:
+                raise StaleArtefact(
+                    f"the records in {self.path} were made from something else ({'; '.join(changed)}); "
+                    "delete the folder or use another run_dir"
+                )
+        else:
+            store.write_json(file, {"depends": depends})
+        journal = self.path / JOURNAL
+        if journal.exists():  # drop a half-written last line
+            store.write_text(journal, "".join(line + "\n" for line in self._lines(JOURNAL)))
+
+    def append(self, record: Record | Replay) -> None:
+        """Adds one record to the journal, on disk when this returns.
+
+        Raises StorageError if the disk is full or refuses.
+        """
+        with store.storage_errors(self.path / JOURNAL), open(self.path / JOURNAL, "a", encoding="utf-8") as f:
+            f.write(to_line(record) + "\n")
+            f.flush()
+            os.fsync(f.fileno())
+
+    def close(self) -> None:
+        """Merges the journal into `records.jsonl`, by position."""
+        records = self.load()
+        store.write_text(self.path / RECORDS, "".join(to_line(r) + "\n" for r in records))
+        (self.path / JOURNAL).unlink(missing_ok=True)
+
+
+def adversarial_text(record: Record) -> str:
+    """The record's member of the adversarial set: the perturbed text if the attack succeeded, else the original."""
+    return record.perturbed if record.status is Status.succeeded else record.text
+
+
+def load_all(run_dir: Path, kind: type = Record) -> list[Record | Replay]:
+    """Every record (or replay) under a run directory.
+
+    Raises NoRecords if there is none.
+    """
+    stage = "attacks" if kind is Record else "replays"
+    folders: Iterable[Path] = sorted(p.parent for p in Path(run_dir).glob(f"{stage}/*/{store.META}"))
+    found = [r for folder in folders for r in Folder(folder, kind).load()]
+    if not found:
+        raise NoRecords(
+            f"no {kind.__name__.lower()}s under {Path(run_dir) / stage}; run the attack chapter or `make book`"
+        )
+    return found

@@ -1,0 +1,148 @@
+"""Files that appear whole or not at all, made once, by one process at a time, and checked when they are read."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from .errors import StaleArtefact, StorageError
+
+META = "meta.json"
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path):
+    """Turns what the operating system says about writing `path` into a StorageError that names it."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR):
+            raise StorageError(f"cannot write {path}: {e.strerror}") from e
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file atomically: readers see the old content or the new, never a part.
+
+    Raises StorageError if the disk is full or the directory refuses.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as f:
+                f.write(content)
+                f.flush()
+                os.fsync(f.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """As write_bytes, UTF-8."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def dumps(content) -> str:
+    """JSON as it is stored: sorted keys, indented, a newline at the end."""
+    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, content) -> None:
+    """As write_text, of `dumps(content)`."""
+    write_text(path, dumps(content))
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def lock(path: Path):
+    """Holds `path` for this process; others wait.  The system frees it when its holder dies, however it dies."""
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path.parent / f".{path.name}.lock")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """`name: old → new` for each entry that differs."""
+    return [f"{k}: {old.get(k)!r} → {new.get(k)!r}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+
+
+def check(path: Path, depends: dict) -> dict:
+    """The meta of the artefact in folder `path`, after checking that its files are as they were written and
+    that it was made from `depends`.
+
+    Raises StaleArtefact otherwise, naming the file or what changed.
+    """
+    try:
+        meta = json.loads((path / META).read_text("utf-8"))
+        old, files = meta["depends"], meta["files"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise StaleArtefact(f"{path / META} cannot be read ({type(e).__name__}); delete {path}") from e
+    changed = differences(old, depends)
+    if changed:
+        raise StaleArtefact(
+            f"{path} was made from something else ({'; '.join(changed)}); delete it or use another run_dir"
+        )
+    for name, digest in files.items():
+        if not (path / name).is_file() or sha256(path / name) != digest:
+            raise StaleArtefact(f"{path / name} is missing or was altered after it was made; delete {path}")
+    return meta
+
+
+def made(path: Path, depends: dict, build: Callable[[Path], dict | None]) -> Path:
+    """The folder `path`, built by `build(empty folder)` unless it is there already.
+
+    `depends` (JSON) is what it is made from: kept in its `meta.json` and compared at every later
+    use.  `build` may return a dict that is kept as `made` in the meta.  Two processes that want
+    the same folder: one builds, the other waits and uses it.
+
+    Raises StaleArtefact if the folder was altered or made from something else, StorageError if it
+    cannot be written.
+    """
+    path = Path(path)
+    depends = json.loads(json.dumps(depends))
+    with lock(path):
+        if path.exists():
+            check(path, depends)
+            return path
+        for left in path.parent.glob(f".{path.name}.part-*"):  # of a process that died
+            shutil.rmtree(left, ignore_errors=True)
+        with storage_errors(path):
+            room = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.part-"))
+            try:
+                notes = build(room) or {}
+                files = {str(f.relative_to(room)): sha256(f) for f in sorted(room.rglob("*")) if f.is_file()}
+                write_json(room / META, {"depends": depends, "files": files, "made": notes})
+                os.chmod(room, 0o755)
+                os.rename(room, path)
+            except BaseException:
+                shutil.rmtree(room, ignore_errors=True)
+                raise
+    return path
+
+
+def meta(path: Path) -> dict:
+    """The `made` notes of an artefact's meta."""
+    return json.loads((Path(path) / META).read_text("utf-8"))["made"]
