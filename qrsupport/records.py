@@ -9,7 +9,7 @@ import enum
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import store
@@ -204,3 +204,12 @@ def load_all(run_dir: Path, kind: type = Record) -> list[Record | Replay]:
             f"no {kind.__name__.lower()}s under {Path(run_dir) / stage}; run the attack chapter or `make book`"
         )
     return found
+
+
+def load_clean(run_dir: Path) -> list[dict]:
+    """The clean predictions under a run directory, one dict a variant.
+
+    Keys: dataset, backbone, seed, variant, split, class_names, ids, labels and predicted (class
+    numbers, one an example of the evaluation split), bytes (of the executable model).
+    """
+    return [json.loads(f.read_text("utf-8")) for f in sorted(Path(run_dir).glob("clean/*/predictions.json"))]
