@@ -1,0 +1,130 @@
+"""Running attacks: which examples, in which order, by how many processes; one record an example; resume."""
+
+import dataclasses
+import hashlib
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from . import catalog, config, data, records, store, variants, victim
+from .errors import AttackFailures, UnknownName
+
+VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """All that a worker needs to attack examples: parameters, variant, its folder, the examples' split."""
+
+    p: config.Parameters
+    variant: str
+    model: Path
+    split: data.Split
+    made_by: str
+
+
+def example_seed(seed: int, example: str) -> int:
+    """The seed of one example's random state, from the run's seed and the example's id alone."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{example}".encode()).digest()[:4], "big")
+
+
+def name(p: config.Parameters, *parts: str) -> str:
+    """The readable part of an artefact's folder name."""
+    return "-".join((p.dataset, Path(p.backbone).name, f"s{p.seed}", *parts))
+
+
+def depends(p: config.Parameters, variant: str, split: data.Split, model: victim.Victim) -> dict:
+    """What the records of an attack are made from: parameters, texts, model, resources, library versions."""
+    from . import resources
+
+    texts = hashlib.sha256(
+        "\0".join(f"{i}\t{t}\t{y}" for i, t, y in zip(split.ids, split.texts, split.labels)).encode()
+    )
+    return {
+        "parameters": config.identity(p, variant, attack=True),
+        "examples": texts.hexdigest(),
+        "model": model.digest,
+        "resources": resources.load(p.resources, p.network).digest,
+        "versions": {v: version(v) for v in VERSIONS},
+    }
+
+
+def attack(p: config.Parameters, variant: str | None = None, progress: bool = True) -> Path:
+    """Attacks `variant` (default `p.variant`) with `p.attack` on `p.n` seeded examples of the evaluation split.
+
+    Returns the folder of records; what is already there is not attacked again.  Raises
+    AttackFailures after the run if examples ended in an error, StaleArtefact if the folder's
+    records were made from something else.
+    """
+    variant = variant or p.variant
+    if variant not in catalog.VARIANTS:
+        raise UnknownName("variant", variant, catalog.VARIANTS)
+    return run(p, variant, data.load(p).eval_split(), "attacks", progress)
+
+
+def run(p: config.Parameters, variant: str, split: data.Split, stage: str, progress: bool = True) -> Path:
+    """As `attack`, on any split, with the records in a folder of `stage`."""
+    model = victim.load(variants.build(p, variant))
+    made_from = depends(p, variant, split, model)
+    made_by = config.key(made_from["parameters"])
+    folder = records.Folder(config.run_dir(p) / stage / name(p, variant, p.attack, made_by))
+    task = Task(p, variant, model.path, split, made_by)
+    with store.lock(folder.path):
+        folder.open(made_from)
+        done = {r.position for r in folder.load() if r.status is not records.Status.error}
+        wanted = list(enumerate(data.sample(split, p.n, p.attack_seed)))
+        todo = [(position, index) for position, index in wanted if position not in done]
+        bar = tqdm(total=len(wanted), initial=len(wanted) - len(todo), desc=f"{p.attack} on {variant}", unit="example",
+                   disable=not progress)  # fmt: skip
+        with bar:
+            for record in outcomes(task, todo):
+                folder.append(record)
+                bar.update()
+        folder.close()
+    refuse_errors(folder, len(wanted))
+    return folder.path
+
+
+def outcomes(task: Task, todo: list[tuple[int, int]]) -> Iterator[records.Record]:
+    """The records of the examples in `todo` (position, index in the split), as they finish."""
+    if not todo:
+        return
+    from .search import Searcher
+
+    searcher = Searcher(task)
+    for position, index in todo:
+        yield searcher(position, index)
+
+
+def refuse_errors(folder: records.Folder, n: int) -> None:
+    """Raises AttackFailures if records of the folder ended in an error, saying how many and which first."""
+    failed = [r for r in folder.load() if r.status is records.Status.error]
+    if failed:
+        raise AttackFailures(
+            f"{len(failed)} of {n} examples ended in an error (first: {failed[0].example}: {failed[0].note}); "
+            f"their records are in {folder.path}; rerunning tries them again"
+        )
+
+
+def host() -> str:
+    """The machine's name, for a record's timing."""
+    return platform.node()
+
+
+def training_attack(p: config.Parameters, progress: bool = True) -> Path:
+    """The attack that makes adversarial training examples: `p.adversarial_attack` on the FP32 base classifier over
+    `p.adversarial_examples` seeded training examples.  Returns the folder of records."""
+    q = dataclasses.replace(
+        p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, query_budget=0
+    )
+    return run(q, "fp32", data.load(q).train, "training-attacks", progress)
+
+
+def adversarial_training_examples(p: config.Parameters) -> tuple[list[str], list[int]]:
+    """The texts and labels that adversarial training adds: the successful perturbations of training examples."""
+    found = records.Folder(training_attack(p)).load()[: p.adversarial_examples]
+    won = [r for r in found if r.status is records.Status.succeeded]
+    return [r.perturbed for r in won], [r.label for r in won]

@@ -1,0 +1,73 @@
+"""Attacking one example: TextAttack's search on one classifier, and its outcome as a record."""
+
+import random
+import time
+from collections import OrderedDict
+
+import numpy as np
+
+from . import attacks, engine, records, resources, victim
+from .records import Status
+
+
+class Searcher:
+    """One classifier and one recipe, ready to attack examples."""
+
+    def __init__(self, task):
+        p = task.p
+        self.task, self.resources = task, resources.load(p.resources, p.network)
+        self.victim = victim.load(task.model)
+        self.wrapper = attacks.Wrapper(self.victim)
+        self.attack = attacks.build(p.attack, self.resources, self.wrapper, p.query_budget)
+
+    def __call__(self, position: int, index: int) -> records.Record:
+        """The record of the example at `index` of the split; an exception becomes a record with status `error`."""
+        p, split, start = self.task.p, self.task.split, time.time()
+        common = dict(
+            example=split.ids[index], position=position, dataset=p.dataset, backbone=p.backbone, seed=p.seed,
+            variant=self.task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed,
+            label=split.labels[index], text=split.texts[index], truncated=self.victim.truncated(split.texts[index]),
+            made_by=self.task.made_by,
+        )  # fmt: skip
+        try:
+            outcome = self.outcome(split.ids[index], split.texts[index], split.labels[index])
+        except Exception as e:  # noqa: BLE001: whatever it is, the record names it and the run goes on
+            outcome = {"status": Status.error, "note": f"{type(e).__name__}: {e}"}
+        timing = {"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)}
+        return records.Record(**common, **outcome, timing=timing)
+
+    def outcome(self, example: str, text: str, label: int) -> dict:
+        """Attacks one text; the record's fields that say how it ended."""
+        seed = engine.example_seed(self.task.p.attack_seed, example)
+        random.seed(seed)
+        np.random.seed(seed)
+        self.wrapper.asked = 0
+        result = self.attack.attack(OrderedDict(text=text), label)
+        return self.fields(result)
+
+    def fields(self, result) -> dict:
+        """The record's fields from TextAttack's result."""
+        before, after = result.original_result, result.perturbed_result
+        status = STATUSES[type(result).__name__]
+        start, end = before.attacked_text, after.attacked_text
+        return {
+            "status": status,
+            "before": int(before.output),
+            "after": int(after.output),
+            "probabilities_before": [float(x) for x in before.raw_output],
+            "probabilities_after": [float(x) for x in after.raw_output],
+            "perturbed": end.text,
+            "words": start.num_words,
+            "words_changed": len(start.all_words_diff(end)),
+            "similarity": self.resources.similarity(start.text, end.text),
+            "queries": int(result.num_queries),
+            "evaluations": self.wrapper.asked,
+        }
+
+
+STATUSES = {
+    "SuccessfulAttackResult": Status.succeeded,
+    "FailedAttackResult": Status.failed,
+    "MaximizedAttackResult": Status.failed,
+    "SkippedAttackResult": Status.skipped,
+}
