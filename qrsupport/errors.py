@@ -88,3 +88,10 @@ class AttackFailures(QRError):
 
     What to do: read the `note` of the records with status `error`; rerunning tries these examples again.
     """
+
+
+class ChapterFailed(QRError):
+    """Raised if: a chapter or the building of the book stopped on an error that is not one of the above.
+
+    What to do: read the traceback in the message; rerunning goes on from what is already in the run directory.
+    """
