@@ -1,0 +1,238 @@
+"""Figures: seaborn's look, a colour-blind safe palette, hatches and markers beside every colour, alt text from the data.
+
+Nothing here touches pyplot's state or the backend: a figure is drawn to PNG when it is made and
+shows once, as an <img> with its alt text.
+"""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure as Canvas
+
+from . import catalog, store
+from .errors import NoRecords
+from .tables import cell, escape, percent, visible
+
+PALETTE = sns.color_palette("colorblind")
+HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", ":", "-.")
+DPI = 144
+PLACE = ["dataset", "backbone", "seed", "resources", "attack_seed"]
+
+
+class Figure:
+    """A finished figure: PNG bytes and alt text; shows in Jupyter as HTML, elsewhere as its alt text."""
+
+    def __init__(self, canvas: Canvas, alt: str):
+        self.alt = visible(alt)
+        self.width = round(canvas.get_figwidth() * 96)
+        out = io.BytesIO()
+        canvas.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+        self.png = out.getvalue()
+
+    def _repr_html_(self) -> str:
+        content = base64.b64encode(self.png).decode("ascii")
+        style = "max-width:100%;height:auto;background:white"
+        return (
+            f'<img alt="{escape(self.alt)}" width="{self.width}" style="{style}" src="data:image/png;base64,{content}">'
+        )
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def save(self, path: Path) -> None:
+        """Writes the PNG.  Raises StorageError if the directory refuses."""
+        store.write_bytes(path, self.png)
+
+
+def _axes(rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 3.8, **kwargs):
+    """A canvas and its axes (rows × columns array), in seaborn's white grid, sizes in inches."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        canvas = Canvas(figsize=(width, height), layout="constrained")
+        return canvas, canvas.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def _need(data, what: str) -> None:
+    if len(data) == 0:
+        raise NoRecords(f"no {what} to draw; run the chapter that makes them or `make book`")
+
+
+def _style(names, known) -> dict[str, int]:
+    """A number for each name, which picks its colour, hatch and marker: the catalogue's place, so it is the same everywhere."""
+    order = [*known, *sorted(set(names) - set(known))]
+    return {name: order.index(name) % len(HATCHES) for name in names}
+
+
+def learning_curve(history: pd.DataFrame) -> Figure:
+    """From `train.history`: losses and validation accuracy by step; values that were not measured are skipped."""
+    _need(history, "history")
+    df = history.rename(columns=lambda c: str(c).replace("_", " "))
+    canvas, axes = _axes(1, 2, 8.4, 3.4)
+    said = []
+    for i, name in enumerate(("train loss", "validation loss", "validation accuracy")):
+        points = df[["step", name]].dropna()
+        ax = axes[0, int(name.endswith("accuracy"))]
+        few = MARKERS[i] if len(points) <= 60 else None
+        ax.plot(points["step"], points[name], LINES[i], marker=few, markersize=4, color=PALETTE[i], label=name)
+        if len(points):
+            said.append(f"{name} goes from {cell(float(points[name].iloc[0]))} to {cell(float(points[name].iloc[-1]))}")
+    for ax, label in zip(axes[0], ("cross-entropy (nats)", "validation accuracy"), strict=True):
+        ax.set(xlabel="step", ylabel=label)
+    axes[0, 0].legend()
+    return Figure(canvas, f"Learning curve over {int(df['step'].max()):,} steps: {'; '.join(said)}.")
+
+
+def weight_error_histogram(errors: np.ndarray) -> Figure:
+    """Histogram of quantized − original weight, over all quantized weights (any shape)."""
+    values = np.asarray(errors, float).ravel()
+    _need(values, "weight errors")
+    canvas, axes = _axes()
+    sns.histplot(x=values, bins=81, ax=axes[0, 0], color=PALETTE[0], edgecolor="none")
+    axes[0, 0].set(xlabel="quantized − original weight", ylabel="weights", yscale="log")
+    rms, largest = float(np.sqrt(np.mean(values**2))), float(np.abs(values).max())
+    return Figure(
+        canvas,
+        f"Histogram of the quantization error of {values.size:,} weights: mean {values.mean():.2g}, "
+        f"root mean square {rms:.2g}, largest absolute error {largest:.2g}.",
+    )
+
+
+def latency(measures: dict[str, dict]) -> Figure:
+    """Median with quartiles of one prediction's time, for `{variant: variants.latency(...)}`."""
+    _need(measures, "latencies")
+    canvas, axes = _axes(height=1.2 + 0.5 * len(measures))
+    styles, ax, said = _style(measures, catalog.VARIANTS), axes[0, 0], []
+    for place, (name, m) in enumerate(measures.items()):
+        i = styles[name]
+        spread = [[m["median"] - m["lower"]], [m["upper"] - m["median"]]]
+        ax.barh(place, m["median"], color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
+        ax.errorbar(m["median"], place, xerr=spread, color="black", capsize=3)
+        said.append(f"{name} {m['median']:.3g} ms (quartiles {m['lower']:.3g} to {m['upper']:.3g})")
+    ax.set_yticks(range(len(measures)), [visible(name) for name in measures])
+    ax.set(xlabel="milliseconds a text (batch 1, one thread; bar: median, whisker: quartiles)")
+    ax.invert_yaxis()
+    return Figure(canvas, f"Latency: {'; '.join(said)}.")
+
+
+def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: float = 1.0) -> Figure:
+    """Empirical distribution of `column` for each cell and variant, with a marker at the median."""
+    df = df[df[column].notna()]
+    _need(df, what)
+    df = df.assign(series=_panel(df, ["attack", "variant", *PLACE]))
+    canvas, axes = _axes(width=7.2)
+    ax, said = axes[0, 0], []
+    for i, (name, group) in enumerate(df.groupby("series", sort=True)):
+        values = np.sort(group[column].to_numpy(float)) * scale
+        share = np.arange(1, len(values) + 1) / len(values)
+        line, median = LINES[i % len(LINES)], float(np.median(values))
+        label = f"{visible(name)} (n {len(values)})"
+        color = PALETTE[i % len(PALETTE)]
+        ax.step(values, share, line, where="post", color=color)
+        ax.plot([median], [0.5], line, marker=MARKERS[i % len(MARKERS)], markersize=8, color=color, label=label)
+        said.append(f"{name}: median {cell(median)}, largest {cell(float(values[-1]))}, n {len(values)}")
+    ax.set(xlabel=xlabel, ylabel="share of examples at or below", ylim=(0, 1.02))
+    ax.legend(title="marker: median", loc="lower right")
+    return Figure(canvas, f"Cumulative distribution of {what}. {'; '.join(said)}.")
+
+
+def queries(df: pd.DataFrame) -> Figure:
+    """From `metrics.frames`: queries of the attacked examples, as a cumulative distribution for each attack and variant."""
+    attacked = df[df["status"].isin(["succeeded", "failed"])]
+    return _distribution(attacked, "queries", "queries", "queries an attacked example")
+
+
+def words_changed(df: pd.DataFrame) -> Figure:
+    """From `metrics.frames`: per cent of words changed by the successful attacks, for each attack and variant."""
+    won = df[df["status"] == "succeeded"]
+    return _distribution(won, "changed", "words changed (%)", "per cent of words changed by successful attacks", 100)
+
+
+def _panel(df: pd.DataFrame, names: list[str]) -> pd.Series:
+    """A label for each row from those of `names` that vary in `df` (always the first)."""
+    keep = [c for i, c in enumerate(names) if i == 0 or df[c].nunique() > 1]
+    words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: "}
+    return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep), axis=1)
+
+
+def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:
+    """Bars of one panel: protocols along x, a bar a variant, Wilson whiskers."""
+    width = 0.8 / len(styles)
+    for place, (variant, i) in enumerate(styles.items()):
+        row = group[group["variant"] == variant]
+        if row.empty:
+            continue
+        for x, protocol in enumerate(("clean", "direct", "transfer")):
+            value, lower, upper = (100 * float(row[f"{protocol}{end}"].iloc[0]) for end in ("", "_lower", "_upper"))
+            if np.isnan(value):
+                continue
+            at = x + (place - (len(styles) - 1) / 2) * width
+            ax.bar(at, value, width * 0.92, color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
+            ax.errorbar(at, value, [[value - lower], [upper - value]], color="black", capsize=2, linewidth=1)
+    ax.set_xticks(range(3), ["clean", "direct", "transfer"])
+    ax.set_ylim(0, 100)
+
+
+def accuracy_grid(grid: pd.DataFrame) -> Figure:
+    """From `metrics.headline`: a panel a cell; clean accuracy, and accuracy under direct and transferred attack.
+
+    Bars are variants (colour and hatch), whiskers 95 % Wilson intervals.
+    """
+    _need(grid, "accuracies")
+    grid = grid.assign(row=_panel(grid, PLACE))
+    rows, attacks = list(dict.fromkeys(grid["row"])), list(dict.fromkeys(grid["attack"]))
+    styles = _style(
+        dict.fromkeys(v for v in (*catalog.VARIANTS, *grid["variant"]) if v in set(grid["variant"])), catalog.VARIANTS
+    )
+    size = {"width": 1.0 + 3.0 * len(attacks), "height": 0.9 + 2.3 * len(rows)}
+    canvas, axes = _axes(len(rows), len(attacks), **size, sharey=True)
+    said = []
+    for (i, row), (j, attack) in ((a, b) for a in enumerate(rows) for b in enumerate(attacks)):
+        group = grid[(grid["row"] == row) & (grid["attack"] == attack)]
+        _bars(axes[i, j], group, styles)
+        axes[i, j].set_title(visible(f"{row}, {attack}" if len(attacks) > 1 else row), fontsize=9)
+        for r in group.to_dict("records"):
+            values = ", ".join(f"{p} {percent(r[p])}" for p in ("clean", "direct", "transfer"))
+            said.append(f"{row}, {attack}, {r['variant']}: {values}")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("accuracy (%)")
+    _legend(canvas, styles)
+    return Figure(canvas, f"Bars of accuracy with 95 % Wilson intervals. {'; '.join(said)}.")
+
+
+def _legend(canvas: Canvas, styles: dict[str, int]) -> None:
+    """One legend for all panels, above them."""
+    from matplotlib.patches import Patch
+
+    names = [
+        Patch(facecolor=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6, label=visible(name))
+        for name, i in styles.items()
+    ]
+    canvas.legend(handles=names, loc="outside upper center", ncols=len(names))
+
+
+def outcomes(counts: pd.DataFrame) -> Figure:
+    """From `metrics.direct`: how the attacks ended, stacked bars, one a cell and variant."""
+    _need(counts, "outcomes")
+    labels = _panel(counts, ["variant", "attack", *PLACE])
+    canvas, axes = _axes(width=7.2, height=1.5 + 0.4 * len(counts))
+    ax, left = axes[0, 0], np.zeros(len(counts))
+    styles = {"failed": 0, "succeeded": 1, "skipped": 2, "error": 3}
+    for status, i in styles.items():
+        values = counts[status].to_numpy(float)
+        if values.any():
+            ax.barh(range(len(counts)), values, left=left, color=PALETTE[i], hatch=HATCHES[i], edgecolor="black")
+        left += values
+    ax.set_yticks(range(len(counts)), [visible(v) for v in labels])
+    ax.set(xlabel="examples")
+    ax.invert_yaxis()
+    _legend(canvas, {s: i for s, i in styles.items() if counts[s].any()})
+    said = [
+        f"{label}: " + ", ".join(f"{r[s]} {s}" for s in styles if r[s])
+        for label, r in zip(labels, counts.to_dict("records"), strict=True)
+    ]
+    return Figure(canvas, f"Outcome of the attacks. {'; '.join(said)}.")

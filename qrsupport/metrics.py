@@ -1,0 +1,350 @@
+"""From records to measures, intervals and tests: pure functions that return tidy tables.
+
+Proportions lie in [0, 1] and carry `n` and a 95 % Wilson interval (`lower`, `upper`).  A *cell* is
+one dataset, backbone, seed, resource set, attack and attack seed; tables have one row a cell and
+variant, so that resource sets and seeds are never mixed.  Undefined measures are NaN.
+"""
+
+from dataclasses import asdict
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from . import catalog, paper
+from .errors import BadParameter, StaleArtefact
+
+MODEL = ["dataset", "backbone", "seed"]
+CELL = [*MODEL, "resources", "attack", "attack_seed"]
+OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
+STATUSES = ["failed", "succeeded", "skipped", "error"]
+RECORD = [
+    *CELL, "variant", "example", "position", "status", "label", "before", "after", "words", "words_changed",
+    "similarity", "queries", "evaluations", "truncated", "note", "made_by", "seconds", "changed",
+]  # fmt: skip
+REPLAY = [*CELL, "source", "target", "example", "position", "status", "label", "clean", "replayed", "made_by"]
+
+
+def interval(count: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of `count` out of `n`; NaN for n = 0."""
+    if n == 0:
+        return np.nan, np.nan
+    lower, upper = proportion_confint(int(count), int(n), method="wilson")
+    return max(0.0, float(lower)), min(1.0, float(upper))
+
+
+def proportion(count: int, n: int, name: str) -> dict:
+    """`name`, `name_lower`, `name_upper` and `name_n`."""
+    lower, upper = interval(count, n)
+    return {name: count / n if n else np.nan, f"{name}_lower": lower, f"{name}_upper": upper, f"{name}_n": int(n)}
+
+
+def _single(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """`frame`, in which no example may occur twice within `by`: that would mix two runs under one name."""
+    twice = frame[frame.duplicated([*by, "example"])]
+    if len(twice):
+        where = ", ".join(f"{name}={twice.iloc[0][name]}" for name in by)
+        keys = sorted(frame.merge(twice[by].head(1), on=by)["made_by"].unique())
+        raise StaleArtefact(
+            f"two runs with different parameters share the run directory ({where}; made_by {', '.join(keys)}); "
+            "delete one of the two folders, or use one run_dir for each"
+        )
+    return frame
+
+
+def frames(records) -> pd.DataFrame:
+    """One row a record, columns `RECORD`: `changed` is the share of words changed, `seconds` the attack's time.
+
+    Raises StaleArtefact if two runs of the same cell and variant are among them.
+    """
+    rows = [asdict(r) | {"status": r.status.value, "seconds": r.timing.get("seconds", np.nan)} for r in records]
+    df = pd.DataFrame(rows, columns=RECORD)
+    df["changed"] = df["words_changed"].astype(float) / df["words"].where(df["words"] > 0).astype(float)
+    df["similarity"] = df["similarity"].astype(float)
+    return _single(df, [*CELL, "variant"]).sort_values([*CELL, "variant", "position"], ignore_index=True)
+
+
+def replay_frames(replays) -> pd.DataFrame:
+    """One row a replay, columns `REPLAY`.
+
+    Raises StaleArtefact as `frames` does.
+    """
+    df = pd.DataFrame([asdict(r) | {"status": r.status.value} for r in replays], columns=REPLAY)
+    by = [*CELL, "source", "target"]
+    return _single(df, by).sort_values([*by, "position"], ignore_index=True)
+
+
+def _order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Rows by `by`; attacks and variants in the catalogue's order."""
+    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer"]}
+    ranks |= dict.fromkeys(("variant", "variant_a", "variant_b", "source", "target"), list(catalog.VARIANTS))
+
+    def key(column: pd.Series) -> pd.Series:
+        order = ranks.get(column.name)
+        return column if order is None else column.map(lambda v: order.index(v) if v in order else len(order))
+
+    return df.sort_values(by, key=key, kind="stable", ignore_index=True) if len(df) else df
+
+
+def _by(df: pd.DataFrame, by: list[str], measure) -> pd.DataFrame:
+    """One row a group: the group's key and what `measure(group)` returns, a dict."""
+    rows = [dict(zip(by, key, strict=True)) | measure(group) for key, group in df.groupby(by, sort=True)]
+    return _order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
+
+
+# --- outcomes: one row an example, variant and protocol, with `right` -------------------------------------
+
+
+def outcomes_direct(df: pd.DataFrame) -> pd.DataFrame:
+    """From `frames`: right if the attack failed; skipped and succeeded are wrong; errors are left out."""
+    df = df[df["status"] != "error"]
+    return df.assign(protocol="direct", right=df["status"] == "failed")[OUTCOME]
+
+
+def outcomes_transfer(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
+    """From `replay_frames`: right if the target gives the label to the member of the source's adversarial set."""
+    df = replays[(replays["source"] == source) & (replays["status"] != "error")]
+    return df.assign(protocol="transfer", variant=df["target"], right=df["replayed"] == df["label"])[OUTCOME]
+
+
+def outcomes_clean(predictions) -> pd.DataFrame:
+    """From `records.load_clean`: the whole evaluation split, no attack (resources and attack are empty)."""
+    parts = []
+    for p in predictions:
+        fixed = {name: p[name] for name in (*MODEL, "variant")}
+        fixed |= {"protocol": "clean", "resources": "", "attack": "", "attack_seed": 0}
+        right = np.equal(p["labels"], p["predicted"])
+        parts.append(pd.DataFrame({"example": p["ids"], "right": right}).assign(**fixed)[OUTCOME])
+    if not parts:
+        return pd.DataFrame(columns=OUTCOME)
+    return _single(pd.concat(parts, ignore_index=True).assign(made_by="?"), [*MODEL, "variant"])[OUTCOME]
+
+
+# --- measures ------------------------------------------------------------------------------------------
+
+
+def _direct(group: pd.DataFrame) -> dict:
+    counts = {s: int((group["status"] == s).sum()) for s in STATUSES}
+    attacked = group[group["status"].isin(["failed", "succeeded"])]
+    won = group[group["status"] == "succeeded"]
+    return (
+        {"examples": len(group), **counts}
+        | proportion(counts["failed"], len(group) - counts["error"], "accuracy")
+        | proportion(counts["succeeded"], len(attacked), "success")
+        | {"queries_mean": attacked["queries"].mean(), "queries_median": attacked["queries"].median()}
+        | {"evaluations_mean": attacked["evaluations"].mean(), "changed_mean": won["changed"].mean()}
+        | {"similarity_mean": won["similarity"].mean(), "seconds": group["seconds"].sum()}
+    )
+
+
+def direct(df: pd.DataFrame) -> pd.DataFrame:
+    """From `frames`, one row a cell and variant.
+
+    Counts by status; `accuracy` under attack (failed / all but errors; skipped is wrong);
+    `success` rate (succeeded / attacked); queries and evaluations over attacked examples; share of
+    words changed and similarity over successes; total seconds.
+    """
+    return _by(df, [*CELL, "variant"], _direct)
+
+
+def _transfer(group: pd.DataFrame) -> dict:
+    right = group["replayed"] == group["label"]
+    won = group["status"] == "succeeded"
+    return proportion(right.sum(), len(group), "accuracy") | proportion((right & won).sum(), won.sum(), "recovery")
+
+
+def transfer(replays: pd.DataFrame) -> pd.DataFrame:
+    """From `replay_frames`, one row a cell, source and target.
+
+    `accuracy` of the target on the source's adversarial set; `recovery`: share of the successful
+    adversarial texts that the target gets right.
+    """
+    return _by(replays[replays["status"] != "error"], [*CELL, "source", "target"], _transfer)
+
+
+def clean(predictions) -> pd.DataFrame:
+    """From `records.load_clean`, one row a dataset, backbone, seed and variant.
+
+    `accuracy` on the whole evaluation split, `agreement` of labels with fp32 (NaN without fp32), bytes.
+    """
+    outcomes_clean(predictions)  # refuses two runs under one name
+    reference = {tuple(p[k] for k in MODEL): p for p in predictions if p["variant"] == "fp32"}
+    rows = []
+    for p in predictions:
+        base = reference.get(tuple(p[k] for k in MODEL))
+        other = dict(zip(base["ids"], base["predicted"], strict=True)) if base else {}
+        same = [other[i] == y for i, y in zip(p["ids"], p["predicted"], strict=True) if i in other]
+        right = np.equal(p["labels"], p["predicted"])
+        row = {name: p[name] for name in (*MODEL, "variant", "split")}
+        row |= proportion(right.sum(), len(right), "accuracy") | proportion(sum(same), len(same), "agreement")
+        rows.append(row | {"bytes": p.get("bytes", np.nan)})
+    return _order(pd.DataFrame(rows), [*MODEL, "variant"])
+
+
+def per_class(labels, predicted, names) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each class; `labels` and `predicted` are class numbers.
+
+    Undefined values (a class never predicted, or without examples) are NaN.
+    Raises BadParameter for a class number outside `names`.
+    """
+    y, z = np.asarray(labels, int), np.asarray(predicted, int)
+    for value in (*y, *z):
+        if not 0 <= value < len(names):
+            raise BadParameter(f"class number {value} is outside the {len(names)} classes {list(names)}")
+    rows = []
+    for i, name in enumerate(names):
+        hits, said, are = ((y == i) & (z == i)).sum(), (z == i).sum(), (y == i).sum()
+        ratios = [a / b if b else np.nan for a, b in ((hits, said), (hits, are), (2 * hits, said + are))]
+        rows.append([name, *ratios, int(are)])
+    return pd.DataFrame(rows, columns=["class", "precision", "recall", "f1", "support"])
+
+
+# --- comparisons -----------------------------------------------------------------------------------------
+
+
+def _outcomes(records, replays, predictions) -> pd.DataFrame:
+    parts = [outcomes_direct(frames(records)), outcomes_transfer(replay_frames(replays)), outcomes_clean(predictions)]
+    parts = [p for p in parts if len(p)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=OUTCOME)
+
+
+def _paired(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Every pair of variants on the examples both have, per cell and protocol."""
+    rows, by = [], [*CELL, "protocol"]
+    for key, group in outcomes.groupby(by, sort=True):
+        table = group.pivot(index="example", columns="variant", values="right")
+        names = sorted(table.columns, key=lambda v: [*catalog.VARIANTS, v].index(v))
+        for a, b in combinations(names, 2):
+            both = table[[a, b]].dropna().astype(bool)
+            counts = pd.crosstab(both[a], both[b]).reindex(index=[True, False], columns=[True, False], fill_value=0)
+            only_a, only_b = int(counts.loc[True, False]), int(counts.loc[False, True])
+            row = dict(zip(by, key, strict=True)) | {"variant_a": a, "variant_b": b, "n": len(both)}
+            row |= {"accuracy_a": both[a].mean(), "accuracy_b": both[b].mean(), "only_a": only_a, "only_b": only_b}
+            rows.append(row | {"p": mcnemar(counts.to_numpy(), exact=True).pvalue if len(both) else np.nan})
+    names = [*by, "variant_a", "variant_b", "n", "accuracy_a", "accuracy_b", "only_a", "only_b", "p"]
+    return _order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
+
+
+def pairs(records, replays=(), predictions=()) -> pd.DataFrame:
+    """Exact McNemar test of every pair of variants on the same examples, per cell and protocol.
+
+    `difference` is accuracy_b − accuracy_a, `only_a` and `only_b` count the examples that one alone
+    gets right.  `p_holm` is Holm's correction over the family: all rows of one resource set and
+    protocol in the table.  A transfer set was made against its source, which loses it by construction:
+    a small p there says that the target differs, not that it is robust.
+    """
+    df = _paired(_outcomes(records, replays, predictions))
+    df["difference"] = df["accuracy_b"] - df["accuracy_a"]
+    df["p_holm"] = np.nan
+    for _, family in df[df["p"].notna()].groupby(["resources", "protocol"]):
+        df.loc[family.index, "p_holm"] = multipletests(family["p"], method="holm")[1]
+    return df
+
+
+def headline(records, replays, predictions) -> pd.DataFrame:
+    """The grid: one row a cell and variant with `clean`, `direct` and `transfer` (from fp32) accuracy.
+
+    Each has `_lower`, `_upper` and `_n`; NaN and n = 0 where no record is at hand.
+    """
+    outcomes = _outcomes(records, replays, predictions)
+    by, known = [*CELL, "variant"], {}
+    for key, group in outcomes.groupby([*by, "protocol"]):
+        known[key] = (int(group["right"].sum()), len(group))
+    cells = {key[:-1] for key in known if key[-1] != "clean"}
+    rows = []
+    for cell in cells:
+        row = dict(zip(by, cell, strict=True))
+        counts = {p: known.get((*cell, p), (0, 0)) for p in ("direct", "transfer")}
+        counts["clean"] = known.get((*cell[: len(MODEL)], "", "", 0, row["variant"], "clean"), (0, 0))
+        for protocol in ("clean", "direct", "transfer"):
+            row |= proportion(*counts[protocol], protocol)
+        rows.append(row)
+    return _order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
+
+
+def _gains(outcomes: pd.DataFrame, variant: str, baseline: str) -> pd.DataFrame:
+    """Per cell and protocol, accuracy of `variant` − that of `baseline` on the examples both have."""
+    both = _paired(outcomes[outcomes["variant"].isin([variant, baseline])])
+    both = both[both["n"] > 0]
+    sign = np.where(both["variant_b"] == variant, 1.0, -1.0)
+    return both.assign(gain=sign * (both["accuracy_b"] - both["accuracy_a"]))
+
+
+def _claim(claim: paper.Claim, gains: pd.DataFrame, resources: str, protocol: str) -> dict:
+    found = gains[(gains["resources"] == resources) & (gains["protocol"] == protocol)]
+    row = {"claim": claim.name, "resources": resources, "protocol": protocol, "paper": claim.percent}
+    row |= {"ours": 100 * found["gain"].mean() if len(found) else None, "cells": len(found)}
+    row |= {"lowest": 100 * found["gain"].min() if len(found) else None}
+    row |= {"highest": 100 * found["gain"].max() if len(found) else None}
+    return row | {"n": int(found["n"].sum()), "source": claim.source}
+
+
+def paper_comparison(records, replays, predictions) -> pd.DataFrame:
+    """The paper's three headline numbers beside ours, one row a claim, resource set and protocol.
+
+    `paper` is the paper's, in per cent; `ours` the mean over the cells of the difference in accuracy
+    on the same examples, in percentage points, with the lowest and highest cell; None where no
+    records are at hand.  `transfer` (every variant on fp32's adversarial set) is the paper's reading.
+    """
+    outcomes = _outcomes(records, replays, predictions)
+    sets = sorted(set(outcomes["resources"]) - {""}) or [""]
+    rows = []
+    for claim in paper.CLAIMS:
+        gains = _gains(outcomes, claim.variant, claim.baseline)
+        if claim.measure == "clean":
+            rows.append(_claim(claim, gains, "", "clean"))
+        else:
+            rows += [_claim(claim, gains, s, protocol) for s in sets for protocol in ("transfer", "direct")]
+    df = pd.DataFrame(rows)
+    return df.astype({name: object for name in ("ours", "lowest", "highest")}).where(df.notna(), None)
+
+
+def replay_law(records, replays) -> pd.DataFrame:
+    """The law: replaying a source on its own adversarial set gives exactly its direct accuracy.
+
+    One row a cell and source replayed on itself; `disagree` counts the examples on which the two
+    differ, `unmatched` those that only one of the two has; `holds` if both are 0.
+    """
+    one, two = outcomes_direct(frames(records)), replay_frames(replays)
+    two = two[two["source"] == two["target"]]
+    two = two.assign(variant=two["target"], replayed_right=two["replayed"] == two["label"])
+    by = [*CELL, "variant"]
+    one = one.merge(two[by].drop_duplicates(), on=by)
+    both = one.merge(two[[*by, "example", "replayed_right"]], on=[*by, "example"], how="outer")
+
+    def compare(group: pd.DataFrame) -> dict:
+        common = group.dropna(subset=["right", "replayed_right"])
+        disagree = int((common["right"].astype(bool) != common["replayed_right"].astype(bool)).sum())
+        unmatched = len(group) - len(common)
+        row = {"n": len(common), "direct": group["right"].dropna().astype(float).mean()}
+        row |= {"replayed": group["replayed_right"].dropna().astype(float).mean()}
+        return row | {"disagree": disagree, "unmatched": unmatched, "holds": disagree == 0 and unmatched == 0}
+
+    return _by(both, by, compare)
+
+
+def missing(records, replays, predictions, grid: dict | None = None, variants=("fp32", "int8-dynamic")):
+    """The cells of the grid that lack something: one row a cell and variant, `lacks` names what.
+
+    Expected is each model, resource set and seed seen, with each attack seen.  Or `grid` maps any of
+    `CELL` to the names to cross (a profile's grid will do); what it leaves out is as seen.
+    """
+    outcomes = _outcomes(records, replays, predictions)
+    seen = {name: [v for v in sorted(outcomes[name].unique()) if v != ""] for name in CELL}
+    if grid:
+        cells = list(product(*[list(grid.get(name) or seen[name]) for name in CELL]))
+    else:
+        runs = outcomes.loc[outcomes["attack"] != "", CELL].drop(columns="attack").drop_duplicates()
+        cells = [tuple((r | {"attack": a})[k] for k in CELL) for r in runs.to_dict("records") for a in seen["attack"]]
+    have = set(outcomes[[*CELL, "variant", "protocol"]].itertuples(index=False, name=None))
+    rows = []
+    for cell, variant in product(cells, variants):
+        lacks = [p for p in ("direct", "transfer") if (*cell, variant, p) not in have]
+        if (*cell[: len(MODEL)], "", "", 0, variant, "clean") not in have:
+            lacks.insert(0, "clean")
+        if lacks:
+            rows.append([*cell, variant, ", ".join(lacks)])
+    return _order(pd.DataFrame(rows, columns=[*CELL, "variant", "lacks"]), [*CELL, "variant"])

@@ -1,0 +1,145 @@
+"""What a chapter shows: tables, figures with alt text, word differences.  Everything shows in a notebook and as text.
+
+Functions that make tables take what `metrics` returns; `tables.table(df)` shows any other.
+"""
+
+import pandas as pd
+
+from . import metrics, paper
+from .diffs import diff_table, word_diff
+from .figures import (
+    Figure,
+    accuracy_grid,
+    latency,
+    learning_curve,
+    outcomes,
+    queries,
+    weight_error_histogram,
+    words_changed,
+)
+from .tables import Html, cell, estimate, p_value, percent, plain, points, print_table, table
+
+__all__ = [
+    "Figure", "Html", "accuracy_grid", "adversarial_cost", "clean_table", "diff_table", "direct_table", "headline",
+    "headline_table", "latency", "latency_table", "learning_curve", "missing_table", "outcomes", "pairs_table",
+    "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_table",
+    "weight_error_histogram", "word_diff", "words_changed",
+]  # fmt: skip
+
+
+def _shown(df: pd.DataFrame, name: str) -> list[str]:
+    """The proportion `name` of each row as text."""
+    if name not in df:
+        return []
+    columns = [df[f"{name}{end}"] for end in ("", "_lower", "_upper", "_n")]
+    return [estimate(*row) for row in zip(*columns, strict=True)]
+
+
+def _cells(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The columns that say which cell a row is; seeds are left out where all are 0, resources never."""
+    drop = {c for c in ("seed", "attack_seed") if c in df and (df[c] == 0).all()}
+    return df.reindex(columns=[c for c in names if c not in drop]).rename(columns={"attack_seed": "attack seed"})
+
+
+def headline(grid: pd.DataFrame) -> pd.DataFrame:
+    """`metrics.headline` for people: accuracies as text, `61.0 % [51.2, 70.0], n 100`."""
+    df = _cells(grid, [*metrics.CELL, "variant"])
+    df["clean accuracy"] = _shown(grid, "clean")
+    df["under direct attack"] = _shown(grid, "direct")
+    df["under transfer from fp32"] = _shown(grid, "transfer")
+    return df
+
+
+def headline_table(grid: pd.DataFrame) -> Html:
+    """The grid of `metrics.headline`."""
+    return table(headline(grid), "Accuracy with 95 % Wilson intervals")
+
+
+def clean_table(df: pd.DataFrame) -> Html:
+    """From `metrics.clean`: accuracy, label agreement with fp32 and size."""
+    out = _cells(df, [*metrics.MODEL, "variant", "split"])
+    out["clean accuracy"], out["labels as fp32"] = _shown(df, "accuracy"), _shown(df, "agreement")
+    out["megabytes"] = df["bytes"].astype(float) / 1e6 if "bytes" in df else []
+    return table(out, "Clean accuracy on the whole evaluation split")
+
+
+def direct_table(df: pd.DataFrame) -> Html:
+    """From `metrics.direct`: how each attack ended and what it took."""
+    out = _cells(df, [*metrics.CELL, "variant", *metrics.STATUSES])
+    out["accuracy under attack"], out["success rate"] = _shown(df, "accuracy"), _shown(df, "success")
+    columns = {"queries_mean": "queries, mean", "queries_median": "queries, median", "evaluations_mean": "evaluations"}
+    for name, label in columns.items():
+        out[label] = [round(float(v), 1) for v in df.get(name, ())]
+    out["words changed"] = [percent(v) for v in df.get("changed_mean", ())]
+    out["similarity"] = [cell(float(v)) for v in df.get("similarity_mean", ())]
+    return table(out, "Direct attack: the variant attacked is the variant measured")
+
+
+def transfer_table(df: pd.DataFrame) -> Html:
+    """From `metrics.transfer`: targets on a source's adversarial set."""
+    out = _cells(df, [*metrics.CELL, "source", "target"])
+    out["accuracy"], out["recovery rate"] = _shown(df, "accuracy"), _shown(df, "recovery")
+    return table(out, "Transfer: the source's adversarial set put to the target")
+
+
+def pairs_table(df: pd.DataFrame) -> Html:
+    """From `metrics.pairs`: exact McNemar tests."""
+    out = _cells(df, [*metrics.CELL, "protocol"])
+    out["variants"] = [f"{b} − {a}" for a, b in zip(df["variant_a"], df["variant_b"], strict=True)]
+    out["n"], out["difference (points)"] = df["n"], [points(100 * d) for d in df["difference"]]
+    out["right: only first"], out["right: only second"] = df["only_b"], df["only_a"]
+    out["p"], out["p, Holm"] = [p_value(p) for p in df["p"]], [p_value(p) for p in df["p_holm"]]
+    return table(out, "Pairs of variants on the same examples: exact McNemar test, Holm's correction")
+
+
+def paper_table(df: pd.DataFrame) -> Html:
+    """From `metrics.paper_comparison`: the paper's headline numbers, marked as the paper's, beside ours."""
+    out = df[["claim", "protocol", "resources"]].copy()
+    out[f"the paper's, % ({paper.SOURCE})"] = [points(v) for v in df["paper"]]
+    out["ours, points"] = [points(v) for v in df["ours"]]
+    both = zip(df["lowest"], df["highest"], strict=True)
+    out["lowest to highest cell"] = ["—" if a is None else f"{points(a)} to {points(b)}" for a, b in both]
+    out["cells"], out["pairs of answers"] = df["cells"], df["n"]
+    return table(out, "The paper's headline numbers beside ours")
+
+
+def missing_table(df: pd.DataFrame) -> Html:
+    """From `metrics.missing`: the cells that lack something, or that none does."""
+    if not len(df):
+        return Html("<p>no cell of the grid is missing</p>", "no cell of the grid is missing")
+    return table(_cells(df, [*metrics.CELL, "variant", "lacks"]), "Cells without records")
+
+
+def per_class_report(labels, predicted, names) -> Html:
+    """Precision, recall, F1 and support of each class; see `metrics.per_class`."""
+    df = metrics.per_class(labels, predicted, names)
+    for name in ("precision", "recall", "f1"):
+        df[name] = [cell(round(float(v), 3)) for v in df[name]]
+    return table(df, "Each class")
+
+
+def latency_table(measures: dict[str, dict]) -> Html:
+    """Time of one prediction, for `{variant: variants.latency(...)}`, with its ratio to the first variant."""
+    first = next(iter(measures.values()))["median"] if measures else 1.0
+    rows = [[name, m["median"], m["lower"], m["upper"], f"{first / m['median']:.2f} ×"] for name, m in measures.items()]
+    heads = ["variant", "median, ms", "lower quartile, ms", "upper quartile, ms", "speed"]
+    return table(pd.DataFrame(rows, columns=heads), "Latency of one text, batch 1, one thread")
+
+
+def adversarial_cost(base: dict, adversarial: dict, quantize_seconds: float | None = None) -> Html:
+    """What each way of changing the fine-tuned classifier costs.
+
+    `base` and `adversarial` are `store.meta` of the two checkpoints (`seconds`, `attack_seconds`,
+    `attack_queries`); `quantize_seconds` the time of the 8-bit quantization.  All in seconds.
+    """
+    rows = [
+        ["fine-tuning (all start from it)", 0, 0.0, base.get("seconds")],
+        ["8-bit quantization", 0, 0.0, quantize_seconds],
+        [
+            "adversarial training",
+            adversarial.get("attack_queries"), adversarial.get("attack_seconds"), adversarial.get("seconds"),
+        ],
+    ]  # fmt: skip
+    rows = [[*row, None if None in row else row[2] + row[3]] for row in rows]
+    heads = ["what", "queries", "attack, s", "training or conversion, s", "total, s"]
+    return table(pd.DataFrame(rows, columns=heads, dtype=object), "Cost in queries and seconds")

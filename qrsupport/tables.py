@@ -1,0 +1,106 @@
+"""Tables as escaped HTML for a notebook and as plain text for a terminal."""
+
+import html
+import math
+import unicodedata
+
+import pandas as pd
+
+CLASSES = "tex2jax_ignore mathjax_ignore"  # neither MathJax nor MyST reads inside
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def visible(text: object) -> str:
+    """`text` with every control, format (bidi, zero width), surrogate and unassigned character spelled out.
+
+    C0 controls and DEL become their pictures (␀ … ␡), the rest ⟨U+202E⟩; the result is valid UTF-8
+    and cannot steer a terminal.
+    """
+    return "".join(_picture(c) if unicodedata.category(c) in HIDDEN else c for c in str(text))
+
+
+def _picture(c: str) -> str:
+    code = ord(c)
+    return chr(0x2400 + code) if code < 32 else "␡" if code == 127 else f"⟨U+{code:04X}⟩"
+
+
+def escape(text: object) -> str:
+    """`visible(text)`, escaped for HTML text and attributes."""
+    return html.escape(visible(text), quote=True)
+
+
+class Html:
+    """Shows as `html` in a notebook and as `text` elsewhere."""
+
+    def __init__(self, html: str, text: str):
+        self.html, self.text = html, text
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def cell(value: object) -> str:
+    """A value as it is printed: four significant digits; — for NaN, "not run" for None."""
+    if value is None:
+        return "not run"
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "—"
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def p_value(p: float) -> str:
+    """A p value with two significant digits, none smaller than 0.001."""
+    return "—" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A proportion in per cent."""
+    return "—" if value is None or math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def estimate(value: float, lower: float, upper: float, n: int) -> str:
+    """A proportion with its interval and n: `61.0 % [51.2, 70.0], n 100`; "not run" without n."""
+    return f"{percent(value)} [{100 * lower:.1f}, {100 * upper:.1f}], n {n}" if n else "not run"
+
+
+def points(value: float | None) -> str:
+    """A difference in percentage points, with its sign; "not run" for None."""
+    return "not run" if value is None or math.isnan(value) else f"{value:+.2f}"
+
+
+def _texts(df: pd.DataFrame) -> list[list[str]]:
+    return [[cell(v) for v in row] for row in df.astype(object).itertuples(index=False, name=None)]
+
+
+def plain(df: pd.DataFrame) -> str:
+    """`df` as aligned plain text, its index left out."""
+    head, *rows = [[visible(v) for v in row] for row in ([str(c) for c in df.columns], *_texts(df))]
+    if not rows:
+        return "  ".join(head) + "\n(no rows)"
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * w for w in widths], *rows]
+    return "\n".join("  ".join(v.ljust(w) for v, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def print_table(df: pd.DataFrame) -> None:
+    """Prints `plain(df)`."""
+    print(plain(df))
+
+
+def table(df: pd.DataFrame, caption: str = "") -> Html:
+    """`df` as an HTML table, everything escaped, its index left out; plain text in a terminal."""
+    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in df.columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>\n" for row in _texts(df))
+    if not len(df):
+        body = f'<tr><td colspan="{max(1, len(df.columns))}">(no rows)</td></tr>'
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    text = f"{visible(caption)}\n{plain(df)}" if caption else plain(df)
+    page = f'<div class="{CLASSES}" style="overflow-x:auto"><table class="table dataframe">{title}'
+    return Html(f"{page}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>", text)
