@@ -212,4 +212,9 @@ def load_clean(run_dir: Path) -> list[dict]:
     Keys: dataset, backbone, seed, variant, split, class_names, ids, labels and predicted (class
     numbers, one an example of the evaluation split), bytes (of the executable model).
     """
-    return [json.loads(f.read_text("utf-8")) for f in sorted(Path(run_dir).glob("clean/*/predictions.json"))]
+    return [read_clean(f.parent) for f in sorted(Path(run_dir).glob("clean/*/predictions.json"))]
+
+
+def read_clean(folder: Path) -> dict:
+    """The clean predictions in one folder, as `replay.clean` returns it; keys as in `load_clean`."""
+    return json.loads((Path(folder) / "predictions.json").read_text("utf-8"))
