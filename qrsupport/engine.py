@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from . import catalog, config, data, records, store, variants, victim
+from . import catalog, config, data, records, store, variants, victim, workers
 from .errors import AttackFailures, UnknownName
 
 VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
@@ -17,13 +17,22 @@ VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "num
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """All that a worker needs to attack examples: parameters, variant, its folder, the examples' split."""
+    """What a worker needs to know: parameters, the variant and its folder, the records' `made_by`."""
 
     p: config.Parameters
     variant: str
     model: Path
-    split: data.Split
     made_by: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """One text to attack, its place in the seeded sample and its id."""
+
+    position: int
+    id: str
+    text: str
+    label: int
 
 
 def example_seed(seed: int, example: str) -> int:
@@ -71,12 +80,15 @@ def run(p: config.Parameters, variant: str, split: data.Split, stage: str, progr
     made_from = depends(p, variant, split, model)
     made_by = config.key(made_from["parameters"])
     folder = records.Folder(config.run_dir(p) / stage / name(p, variant, p.attack, made_by))
-    task = Task(p, variant, model.path, split, made_by)
+    task = Task(p, variant, model.path, made_by)
     with store.lock(folder.path):
         folder.open(made_from)
         done = {r.position for r in folder.load() if r.status is not records.Status.error}
-        wanted = list(enumerate(data.sample(split, p.n, p.attack_seed)))
-        todo = [(position, index) for position, index in wanted if position not in done]
+        wanted = [
+            Example(position, split.ids[i], split.texts[i], split.labels[i])
+            for position, i in enumerate(data.sample(split, p.n, p.attack_seed))
+        ]
+        todo = [example for example in wanted if example.position not in done]
         bar = tqdm(total=len(wanted), initial=len(wanted) - len(todo), desc=f"{p.attack} on {variant}", unit="example",
                    disable=not progress)  # fmt: skip
         with bar:
@@ -88,15 +100,14 @@ def run(p: config.Parameters, variant: str, split: data.Split, stage: str, progr
     return folder.path
 
 
-def outcomes(task: Task, todo: list[tuple[int, int]]) -> Iterator[records.Record]:
-    """The records of the examples in `todo` (position, index in the split), as they finish."""
-    if not todo:
-        return
-    from .search import Searcher
+def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
+    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes."""
+    if task.p.workers > 1 and len(todo) > 1:
+        yield from workers.outcomes(task, todo)
+    elif todo:
+        from .search import Searcher
 
-    searcher = Searcher(task)
-    for position, index in todo:
-        yield searcher(position, index)
+        yield from map(Searcher(task), todo)
 
 
 def refuse_errors(folder: records.Folder, n: int) -> None:
@@ -128,3 +139,13 @@ def adversarial_training_examples(p: config.Parameters) -> tuple[list[str], list
     found = records.Folder(training_attack(p)).load()[: p.adversarial_examples]
     won = [r for r in found if r.status is records.Status.succeeded]
     return [r.perturbed for r in won], [r.label for r in won]
+
+
+def record(task: Task, example: Example, **outcome) -> records.Record:
+    """The record of an example: what was asked, and the fields in `outcome` that say how it ended."""
+    p = task.p
+    return records.Record(
+        example=example.id, position=example.position, dataset=p.dataset, backbone=p.backbone, seed=p.seed,
+        variant=task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed, label=example.label,
+        text=example.text, made_by=task.made_by, **outcome,
+    )  # fmt: skip

@@ -20,30 +20,25 @@ class Searcher:
         self.wrapper = attacks.Wrapper(self.victim)
         self.attack = attacks.build(p.attack, self.resources, self.wrapper, p.query_budget)
 
-    def __call__(self, position: int, index: int) -> records.Record:
-        """The record of the example at `index` of the split; an exception becomes a record with status `error`."""
-        p, split, start = self.task.p, self.task.split, time.time()
-        common = dict(
-            example=split.ids[index], position=position, dataset=p.dataset, backbone=p.backbone, seed=p.seed,
-            variant=self.task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed,
-            label=split.labels[index], text=split.texts[index], truncated=self.victim.truncated(split.texts[index]),
-            made_by=self.task.made_by,
-        )  # fmt: skip
+    def __call__(self, example: engine.Example) -> records.Record:
+        """The example's record; an exception becomes a record with status `error`."""
+        start = time.time()
         try:
-            outcome = self.outcome(split.ids[index], split.texts[index], split.labels[index])
-        except Exception as e:  # noqa: BLE001: whatever it is, the record names it and the run goes on
+            outcome = self.outcome(example)
+        except Exception as e:  # whatever it is: the record names it and the run goes on
             outcome = {"status": Status.error, "note": f"{type(e).__name__}: {e}"}
         timing = {"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)}
-        return records.Record(**common, **outcome, timing=timing)
+        return engine.record(
+            self.task, example, timing=timing, truncated=self.victim.truncated(example.text), **outcome
+        )
 
-    def outcome(self, example: str, text: str, label: int) -> dict:
+    def outcome(self, example: engine.Example) -> dict:
         """Attacks one text; the record's fields that say how it ended."""
-        seed = engine.example_seed(self.task.p.attack_seed, example)
+        seed = engine.example_seed(self.task.p.attack_seed, example.id)
         random.seed(seed)
         np.random.seed(seed)
         self.wrapper.asked = 0
-        result = self.attack.attack(OrderedDict(text=text), label)
-        return self.fields(result)
+        return self.fields(self.attack.attack(OrderedDict(text=example.text), example.label))
 
     def fields(self, result) -> dict:
         """The record's fields from TextAttack's result."""

@@ -1,0 +1,100 @@
+"""Attacking with several processes: each has its own one-thread sessions; the order of examples changes nothing.
+
+Workers are forked from a server that has imported what they need once, so that a new one starts
+at once and read-only tables are shared.  A worker that dies takes no example with it: those in
+flight run again, each alone, and one that kills its worker a second time gets an error record.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+
+from . import records
+
+_searcher = None
+
+
+def begin(task) -> None:
+    """Makes this process a worker for `task`: it ignores Ctrl-C (its parent tidies up) and ends when its parent does."""
+    global _searcher
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    import torch
+
+    from .search import Searcher
+
+    torch.set_num_threads(1)
+    _searcher = Searcher(task)
+
+
+def end_with_parent() -> None:
+    """Waits for the parent process to end, however it ends, then ends this one."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def search(example) -> records.Record:
+    """The record of one example, made in a worker."""
+    return _searcher(example)
+
+
+def pool(task, processes: int) -> ProcessPoolExecutor:
+    """Worker processes for `task`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["qrsupport.search"])
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
+
+
+def outcomes(task, todo: list) -> Iterator[records.Record]:
+    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes."""
+    waiting = deque(todo)
+    while waiting:
+        in_flight = yield from together(task, waiting)
+        for example in in_flight:
+            yield alone(task, example)
+
+
+def together(task, waiting: deque) -> Iterator[records.Record]:
+    """Empties `waiting`; if a worker dies, returns the examples that were in flight."""
+    executor, running = pool(task, min(task.p.workers, len(waiting))), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < 2 * task.p.workers:
+                example = waiting.popleft()
+                running[executor.submit(search, example)] = example
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                record = future.result()
+                del running[future]
+                yield record
+        return []
+    except BrokenProcessPool:
+        return sorted(running.values(), key=lambda e: e.position)
+    finally:
+        stop(executor)
+
+
+def alone(task, example) -> records.Record:
+    """The record of an example in a worker of its own; an error record if that worker dies too."""
+    from . import engine
+
+    executor = pool(task, 1)
+    try:
+        return executor.submit(search, example).result()
+    except BrokenProcessPool:
+        note = "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
+        return engine.record(task, example, status=records.Status.error, note=note)
+    finally:
+        stop(executor)
+
+
+def stop(executor: ProcessPoolExecutor) -> None:
+    """Ends the workers at once, whatever they are doing."""
+    processes = list((executor._processes or {}).values())
+    for process in processes:
+        process.terminate()
+    executor.shutdown(wait=False, cancel_futures=True)
