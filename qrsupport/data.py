@@ -1,0 +1,306 @@
+"""Datasets by name: generated, from a directory of published files (`QRSUPPORT_DATA`), or from the Hugging Face hub.
+
+Split and label order are the same whichever source is used; texts are stripped of surrounding white space, so that the
+published files and the hub's copies agree.
+"""
+
+import hashlib
+import json
+import os
+import random
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from . import catalog, embedded
+from .config import Parameters
+from .errors import BadData, BadParameter, MissingResource, NoNetwork, UnknownName
+
+SPLITS = ("train", "validation", "test")
+Rows = list[tuple[str, int]]  # (text, class number), in the order of the published file or split
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts, class numbers and ids, equally long; the id "mr/test/00012" is row 12 (from 0) of MR's test split."""
+
+    texts: tuple[str, ...]
+    labels: tuple[int, ...]
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits; `labels` are the class names in class order, `evaluation` names the split to measure on."""
+
+    name: str
+    labels: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    evaluation: str
+
+    def eval_split(self) -> Split:
+        """The split that accuracy and attacks are measured on."""
+        return getattr(self, self.evaluation)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) over the texts and labels of all splits."""
+        splits = [(getattr(self, s).texts, getattr(self, s).labels) for s in SPLITS]
+        return hashlib.sha256(json.dumps(splits).encode("ascii")).hexdigest()
+
+
+# The published files --------------------------------------------------------------------------------------------------
+
+
+def read_lines(path: Path, content: bytes) -> list[str]:
+    """The lines of a UTF-8 file, without line ends.
+
+    Raises BadData, naming the file and the line, if it is empty or not UTF-8.
+    """
+    try:
+        lines = content.decode("utf-8").split("\n")
+    except UnicodeDecodeError as e:
+        line = content.count(b"\n", 0, e.start) + 1
+        raise BadData(f"{path}, line {line}: not UTF-8 ({e.reason}); restore the published file") from e
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise BadData(f"{path} is empty; restore the published file")
+    return [line.removesuffix("\r") for line in lines]
+
+
+def read_rows(path: Path, parse: Callable[[str], tuple[str, str]], classes: Iterable[str], header: str = "") -> Rows:
+    """The rows of a file that has one example a line; `header` is skipped if it is the first line.
+
+    `parse` takes a line to (text, label) and raises ValueError if it cannot; `classes` are the labels in class order.
+    Raises MissingResource if the file is not there, BadData, naming file and line, if it is malformed.
+    """
+    if not path.is_file():
+        raise MissingResource(f"{path} is missing; put the published file there (the README says where it comes from)")
+    classes, rows = list(classes), []
+    for number, line in enumerate(read_lines(path, path.read_bytes()), 1):
+        if number == 1 and header and line == header:
+            continue
+        try:
+            text, label = parse(line)
+        except ValueError as e:
+            raise BadData(f"{path}, line {number}: {line[:80]!r} is not a text and a label; {e}") from e
+        if label not in classes:
+            raise BadData(f"{path}, line {number}: label {label[:80]!r} is not one of {', '.join(classes)}")
+        rows.append((text.strip(), classes.index(label)))
+    if not rows:
+        raise BadData(f"{path} holds no example; restore the published file")
+    return rows
+
+
+def parse_glue(line: str) -> tuple[str, str]:
+    """GLUE's format: text, tab, label."""
+    if line.count("\t") != 1:
+        raise ValueError("one tab was expected")
+    text, label = line.split("\t")
+    return text, label
+
+
+def parse_stanford(line: str) -> tuple[str, str]:
+    """The sentence-level distribution's format: label, space, text."""
+    label, space, text = line.partition(" ")
+    if not space:
+        raise ValueError("a label, a space and a text were expected")
+    return text, label
+
+
+def parse_emotion(line: str) -> tuple[str, str]:
+    """Emotion's format: text, semicolon, name of the class."""
+    text, semicolon, label = line.rpartition(";")
+    if not semicolon:
+        raise ValueError("a semicolon was expected")
+    return text, label
+
+
+def read_sst2(folder: Path) -> dict[str, Rows]:
+    """SST-2: GLUE's train and validation splits, and the Stanford sentences with labels as the test split."""
+    glue = {"train": folder / "glue" / "train.tsv", "validation": folder / "glue" / "dev.tsv"}
+    rows = {s: read_rows(path, parse_glue, "01", "sentence\tlabel") for s, path in glue.items()}
+    return rows | {"test": read_rows(folder / "stanford" / "stsa.binary.test", parse_stanford, "01")}
+
+
+def read_emotion(folder: Path) -> dict[str, Rows]:
+    """Emotion: train.txt, val.txt and test.txt, with or without a header line."""
+    files = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
+    return {
+        s: read_rows(folder / file, parse_emotion, catalog.EMOTIONS, "text;label_name") for s, file in files.items()
+    }
+
+
+POLARITY_LINES = {"train": (0, 4265), "validation": (4265, 4798), "test": (4798, 5331)}
+
+
+def polarity_bytes(folder: Path, name: str) -> tuple[Path, bytes]:
+    """Where a polarity file is, on its own or in sentence_polarity.zip, and its content.
+
+    Raises MissingResource if it is in neither place, BadData if the archive cannot be read.
+    """
+    path, archive = folder / name, folder / "sentence_polarity.zip"
+    if path.is_file():
+        return path, path.read_bytes()
+    if not archive.is_file():
+        raise MissingResource(f"neither {path} nor {archive} is there; put sentence polarity v1.0 there (see README)")
+    try:
+        with zipfile.ZipFile(archive) as z:
+            return archive / name, z.read(next(n for n in z.namelist() if Path(n).name == name))
+    except StopIteration as e:
+        raise BadData(f"{archive} does not contain {name}; restore the published file") from e
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as e:
+        raise BadData(f"{archive} cannot be read ({e}); restore the published file") from e
+
+
+def read_mr(folder: Path) -> dict[str, Rows]:
+    """MR: the usual split of each class by line (Hugging Face's rotten_tomatoes), the positives first."""
+    sides = {}
+    for label, name in ((1, "rt-polarity.pos"), (0, "rt-polarity.neg")):
+        path, content = polarity_bytes(folder, name)
+        try:
+            lines = read_lines(path, content)
+        except BadData:
+            if not content:
+                raise
+            lines = read_lines(path, content.decode("latin-1").encode("utf-8"))  # as first published
+        expected = POLARITY_LINES["test"][1]
+        if len(lines) != expected:
+            raise BadData(
+                f"{path}, line {min(len(lines), expected)}: the file has {len(lines)} lines, not {expected}; "
+                "restore the published file"
+            )
+        sides[label] = [(line.strip(), label) for line in lines]
+    return {s: sides[1][start:end] + sides[0][start:end] for s, (start, end) in POLARITY_LINES.items()}
+
+
+READERS = {"sst2": read_sst2, "mr": read_mr, "emotion": read_emotion}
+
+
+# The Hugging Face hub -------------------------------------------------------------------------------------------------
+
+# Of each split: repository, split there, name of the text column.  GLUE's own SST-2 test split has no labels.
+HUB = {
+    "sst2": {
+        "train": ("stanfordnlp/sst2", "train", "sentence"),
+        "validation": ("stanfordnlp/sst2", "validation", "sentence"),
+        "test": ("SetFit/sst2", "test", "text"),
+    },
+    "mr": {s: ("cornell-movie-review-data/rotten_tomatoes", s, "text") for s in SPLITS},
+    "emotion": {s: ("dair-ai/emotion", s, "text") for s in SPLITS},
+}
+
+
+def fetch(repository: str, split: str) -> Iterable[dict]:
+    """The rows of a hub dataset's split, each a dict of its columns.
+
+    Raises NoNetwork if the hub cannot be reached and the dataset is not in the local cache.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import datasets
+
+    try:
+        return datasets.load_dataset(repository, split=split)
+    except OSError as e:
+        raise NoNetwork(f"cannot fetch {repository} ({split}) from the Hugging Face hub: {e}") from e
+
+
+def read_hub(name: str, fetch: Callable[[str, str], Iterable[dict]] = fetch) -> dict[str, Rows]:
+    """A dataset from the hub, by way of `fetch(repository, split)`.
+
+    Raises NoNetwork as `fetch` does, BadData if a row has other columns or a label outside the class set.
+    """
+    classes, found = range(len(catalog.DATASETS[name].labels)), {}
+    for split, (repository, there, column) in HUB[name].items():
+        rows = []
+        for number, row in enumerate(fetch(repository, there)):
+            text, label = row.get(column), row.get("label")
+            if not isinstance(text, str) or label not in classes:
+                raise BadData(f"{repository} ({there}), row {number}: {row!r} is not a {column!r} and a known label")
+            rows.append((text.strip(), int(label)))
+        if not rows:
+            raise BadData(f"{repository} ({there}) holds no example")
+        found[split] = rows
+    return found
+
+
+# Loading --------------------------------------------------------------------------------------------------------------
+
+
+def read(name: str, network: bool = False) -> dict[str, Rows]:
+    """The splits of a dataset from the first source that has it: generator, `QRSUPPORT_DATA`, hub if `network`.
+
+    Raises MissingResource if the directory lacks it, NoNetwork if there is neither directory nor leave to fetch.
+    """
+    if name in embedded.WRITERS:
+        return embedded.generate(name)
+    if name not in READERS:
+        raise UnknownName("dataset", name, catalog.DATASETS)
+    root = os.environ.get("QRSUPPORT_DATA", "")
+    if root and not Path(root).is_dir():
+        raise MissingResource(f"QRSUPPORT_DATA={root!r} is not a directory; point it at the published data or unset it")
+    if root and ((Path(root) / name).is_dir() or not network):
+        if not (Path(root) / name).is_dir():
+            raise MissingResource(f"{Path(root) / name} is missing; put the published files there or set network=True")
+        return READERS[name](Path(root) / name)
+    if not network:
+        raise NoNetwork(
+            f"the dataset {name!r} is not part of the package; set network=True to fetch it from the Hugging Face hub, "
+            "or set QRSUPPORT_DATA to a directory that holds the published files"
+        )
+    return read_hub(name)
+
+
+def load(p: Parameters) -> Dataset:
+    """The dataset `p.dataset`; with `p.train_limit` only so many of its training examples, always the same ones.
+
+    Raises UnknownName, BadData, MissingResource or NoNetwork.
+    """
+    splits = {}
+    for name, rows in read(p.dataset, p.network).items():
+        texts, labels = zip(*rows, strict=True)
+        splits[name] = Split(texts, labels, tuple(f"{p.dataset}/{name}/{i:05d}" for i in range(len(rows))))
+    if p.train_limit:
+        train = splits["train"]
+        kept = sorted(sample(train, p.train_limit, 0))
+        splits["train"] = Split(*(tuple(column[i] for i in kept) for column in (train.texts, train.labels, train.ids)))
+    entry = catalog.DATASETS[p.dataset]
+    return Dataset(p.dataset, entry.labels, **splits, evaluation=entry.evaluation)
+
+
+def sample(split: Split, n: int, seed: int) -> list[int]:
+    """`n` indices into a split at random, all of them if it is smaller; a smaller sample is a prefix of a larger one.
+
+    Raises BadData if the split is empty, BadParameter if `n` is negative.
+    """
+    if not split.texts:
+        raise BadData("cannot sample from an empty split")
+    if n < 0:
+        raise BadParameter(f"n={n} is out of range; it must be at least 0")
+    draw = random.Random(seed).random
+    keys = [draw() for _ in split.texts]
+    return sorted(range(len(keys)), key=keys.__getitem__)[:n]
+
+
+def summary(dataset: Dataset):
+    """A pandas table with a row a split: examples, examples of each class, mean and largest number of words."""
+    import pandas
+
+    rows = {}
+    for name in SPLITS:
+        split = getattr(dataset, name)
+        words = [len(text.split()) for text in split.texts]
+        counts = {label: split.labels.count(i) for i, label in enumerate(dataset.labels)}
+        rows[name] = {
+            "examples": len(words),
+            **counts,
+            "words (mean)": sum(words) / len(words),
+            "words (most)": max(words),
+        }
+    return pandas.DataFrame.from_dict(rows, orient="index").rename_axis("split")
