@@ -120,34 +120,32 @@ def latency(measures: dict[str, dict]) -> Figure:
 
 
 def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: float = 1.0) -> Figure:
-    """Empirical distribution of `column` for each cell and variant, with a marker at the median."""
+    """A box for each cell and variant: median, quartiles, whiskers to the extremes."""
     df = df[df[column].notna()]
     _need(df, what)
-    df = df.assign(series=_panel(df, ["attack", "variant", *PLACE]))
-    canvas, axes = _axes(width=7.2)
-    ax, said = axes[0, 0], []
-    for i, (name, group) in enumerate(df.groupby("series", sort=True)):
-        values = np.sort(group[column].to_numpy(float)) * scale
-        share = np.arange(1, len(values) + 1) / len(values)
-        line, median = LINES[i % len(LINES)], float(np.median(values))
-        label = f"{visible(name)} (n {len(values)})"
-        color = PALETTE[i % len(PALETTE)]
-        ax.step(values, share, line, where="post", color=color)
-        ax.plot([median], [0.5], line, marker=MARKERS[i % len(MARKERS)], markersize=8, color=color, label=label)
-        said.append(f"{name}: median {cell(median)}, largest {cell(float(values[-1]))}, n {len(values)}")
-    ax.set(xlabel=xlabel, ylabel="share of examples at or below", ylim=(0, 1.02))
-    ax.legend(title="marker: median", loc="lower right")
-    return Figure(canvas, f"Cumulative distribution of {what}. {'; '.join(said)}.")
+    rank = {name: i for i, name in enumerate((*catalog.ATTACKS, *catalog.VARIANTS))}
+    df = df.sort_values(["attack", "variant"], key=lambda c: c.map(lambda v: rank.get(v, len(rank))), kind="stable")
+    df = df.assign(series=_panel(df, ["attack", "variant", *PLACE]), value=df[column].astype(float) * scale)
+    boxes = {name: group["value"].to_numpy() for name, group in df.groupby("series", sort=False)}
+    canvas, axes = _axes(width=7.2, height=1.1 + 0.36 * len(boxes))
+    sns.boxplot(df, x="value", y="series", ax=axes[0, 0], whis=(0, 100), color=PALETTE[9], width=0.6, orient="h")
+    axes[0, 0].set_yticks(range(len(boxes)), [f"{visible(name)} (n {len(v)})" for name, v in boxes.items()])
+    axes[0, 0].set(xlabel=f"{xlabel} (box: median and quartiles, whiskers: extremes)", ylabel="")
+    said = []
+    for name, values in boxes.items():
+        lower, median, upper = (cell(float(q)) for q in np.quantile(values, (0.25, 0.5, 0.75)))
+        said.append(f"{name}: median {median}, quartiles {lower} and {upper}, n {len(values)}")
+    return Figure(canvas, f"Box plot of {what}. {'; '.join(said)}.")
 
 
 def queries(df: pd.DataFrame) -> Figure:
-    """From `metrics.frames`: queries of the attacked examples, as a cumulative distribution for each attack and variant."""
+    """From `metrics.frames`: queries of the attacked examples."""
     attacked = df[df["status"].isin(["succeeded", "failed"])]
     return _distribution(attacked, "queries", "queries", "queries an attacked example")
 
 
 def words_changed(df: pd.DataFrame) -> Figure:
-    """From `metrics.frames`: per cent of words changed by the successful attacks, for each attack and variant."""
+    """From `metrics.frames`: per cent of words changed by the successful attacks."""
     won = df[df["status"] == "succeeded"]
     return _distribution(won, "changed", "words changed (%)", "per cent of words changed by successful attacks", 100)
 
@@ -174,6 +172,7 @@ def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:
             ax.bar(at, value, width * 0.92, color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
             ax.errorbar(at, value, [[value - lower], [upper - value]], color="black", capsize=2, linewidth=1)
     ax.set_xticks(range(3), ["clean", "direct", "transfer"])
+    ax.grid(False, axis="x")
     ax.set_ylim(0, 100)
 
 

@@ -5,7 +5,6 @@ one dataset, backbone, seed, resource set, attack and attack seed; tables have o
 variant, so that resource sets and seeds are never mixed.  Undefined measures are NaN.
 """
 
-from dataclasses import asdict
 from itertools import combinations, product
 
 import numpy as np
@@ -15,17 +14,19 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from . import catalog, paper
-from .errors import BadParameter, StaleArtefact
-
-MODEL = ["dataset", "backbone", "seed"]
-CELL = [*MODEL, "resources", "attack", "attack_seed"]
-OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
-STATUSES = ["failed", "succeeded", "skipped", "error"]
-RECORD = [
-    *CELL, "variant", "example", "position", "status", "label", "before", "after", "words", "words_changed",
-    "similarity", "queries", "evaluations", "truncated", "note", "made_by", "seconds", "changed",
-]  # fmt: skip
-REPLAY = [*CELL, "source", "target", "example", "position", "status", "label", "clean", "replayed", "made_by"]
+from .errors import BadParameter
+from .tidy import (
+    CELL,
+    MODEL,
+    OUTCOME,
+    STATUSES,
+    frames,
+    order,
+    outcomes_clean,
+    outcomes_direct,
+    outcomes_transfer,
+    replay_frames,
+)
 
 
 def interval(count: int, n: int) -> tuple[float, float]:
@@ -42,85 +43,10 @@ def proportion(count: int, n: int, name: str) -> dict:
     return {name: count / n if n else np.nan, f"{name}_lower": lower, f"{name}_upper": upper, f"{name}_n": int(n)}
 
 
-def _single(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """`frame`, in which no example may occur twice within `by`: that would mix two runs under one name."""
-    twice = frame[frame.duplicated([*by, "example"])]
-    if len(twice):
-        where = ", ".join(f"{name}={twice.iloc[0][name]}" for name in by)
-        keys = sorted(frame.merge(twice[by].head(1), on=by)["made_by"].unique())
-        raise StaleArtefact(
-            f"two runs with different parameters share the run directory ({where}; made_by {', '.join(keys)}); "
-            "delete one of the two folders, or use one run_dir for each"
-        )
-    return frame
-
-
-def frames(records) -> pd.DataFrame:
-    """One row a record, columns `RECORD`: `changed` is the share of words changed, `seconds` the attack's time.
-
-    Raises StaleArtefact if two runs of the same cell and variant are among them.
-    """
-    rows = [asdict(r) | {"status": r.status.value, "seconds": r.timing.get("seconds", np.nan)} for r in records]
-    df = pd.DataFrame(rows, columns=RECORD)
-    df["changed"] = df["words_changed"].astype(float) / df["words"].where(df["words"] > 0).astype(float)
-    df["similarity"] = df["similarity"].astype(float)
-    return _single(df, [*CELL, "variant"]).sort_values([*CELL, "variant", "position"], ignore_index=True)
-
-
-def replay_frames(replays) -> pd.DataFrame:
-    """One row a replay, columns `REPLAY`.
-
-    Raises StaleArtefact as `frames` does.
-    """
-    df = pd.DataFrame([asdict(r) | {"status": r.status.value} for r in replays], columns=REPLAY)
-    by = [*CELL, "source", "target"]
-    return _single(df, by).sort_values([*by, "position"], ignore_index=True)
-
-
-def _order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Rows by `by`; attacks and variants in the catalogue's order."""
-    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer"]}
-    ranks |= dict.fromkeys(("variant", "variant_a", "variant_b", "source", "target"), list(catalog.VARIANTS))
-
-    def key(column: pd.Series) -> pd.Series:
-        order = ranks.get(column.name)
-        return column if order is None else column.map(lambda v: order.index(v) if v in order else len(order))
-
-    return df.sort_values(by, key=key, kind="stable", ignore_index=True) if len(df) else df
-
-
 def _by(df: pd.DataFrame, by: list[str], measure) -> pd.DataFrame:
     """One row a group: the group's key and what `measure(group)` returns, a dict."""
     rows = [dict(zip(by, key, strict=True)) | measure(group) for key, group in df.groupby(by, sort=True)]
-    return _order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
-
-
-# --- outcomes: one row an example, variant and protocol, with `right` -------------------------------------
-
-
-def outcomes_direct(df: pd.DataFrame) -> pd.DataFrame:
-    """From `frames`: right if the attack failed; skipped and succeeded are wrong; errors are left out."""
-    df = df[df["status"] != "error"]
-    return df.assign(protocol="direct", right=df["status"] == "failed")[OUTCOME]
-
-
-def outcomes_transfer(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
-    """From `replay_frames`: right if the target gives the label to the member of the source's adversarial set."""
-    df = replays[(replays["source"] == source) & (replays["status"] != "error")]
-    return df.assign(protocol="transfer", variant=df["target"], right=df["replayed"] == df["label"])[OUTCOME]
-
-
-def outcomes_clean(predictions) -> pd.DataFrame:
-    """From `records.load_clean`: the whole evaluation split, no attack (resources and attack are empty)."""
-    parts = []
-    for p in predictions:
-        fixed = {name: p[name] for name in (*MODEL, "variant")}
-        fixed |= {"protocol": "clean", "resources": "", "attack": "", "attack_seed": 0}
-        right = np.equal(p["labels"], p["predicted"])
-        parts.append(pd.DataFrame({"example": p["ids"], "right": right}).assign(**fixed)[OUTCOME])
-    if not parts:
-        return pd.DataFrame(columns=OUTCOME)
-    return _single(pd.concat(parts, ignore_index=True).assign(made_by="?"), [*MODEL, "variant"])[OUTCOME]
+    return order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
 
 
 # --- measures ------------------------------------------------------------------------------------------
@@ -181,7 +107,7 @@ def clean(predictions) -> pd.DataFrame:
         row = {name: p[name] for name in (*MODEL, "variant", "split")}
         row |= proportion(right.sum(), len(right), "accuracy") | proportion(sum(same), len(same), "agreement")
         rows.append(row | {"bytes": p.get("bytes", np.nan)})
-    return _order(pd.DataFrame(rows), [*MODEL, "variant"])
+    return order(pd.DataFrame(rows), [*MODEL, "variant"])
 
 
 def per_class(labels, predicted, names) -> pd.DataFrame:
@@ -225,7 +151,7 @@ def _paired(outcomes: pd.DataFrame) -> pd.DataFrame:
             row |= {"accuracy_a": both[a].mean(), "accuracy_b": both[b].mean(), "only_a": only_a, "only_b": only_b}
             rows.append(row | {"p": mcnemar(counts.to_numpy(), exact=True).pvalue if len(both) else np.nan})
     names = [*by, "variant_a", "variant_b", "n", "accuracy_a", "accuracy_b", "only_a", "only_b", "p"]
-    return _order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
+    return order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
 
 
 def pairs(records, replays=(), predictions=()) -> pd.DataFrame:
@@ -262,7 +188,7 @@ def headline(records, replays, predictions) -> pd.DataFrame:
         for protocol in ("clean", "direct", "transfer"):
             row |= proportion(*counts[protocol], protocol)
         rows.append(row)
-    return _order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
+    return order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
 
 
 def _gains(outcomes: pd.DataFrame, variant: str, baseline: str) -> pd.DataFrame:
@@ -347,4 +273,4 @@ def missing(records, replays, predictions, grid: dict | None = None, variants=("
             lacks.insert(0, "clean")
         if lacks:
             rows.append([*cell, variant, ", ".join(lacks)])
-    return _order(pd.DataFrame(rows, columns=[*CELL, "variant", "lacks"]), [*CELL, "variant"])
+    return order(pd.DataFrame(rows, columns=[*CELL, "variant", "lacks"]), [*CELL, "variant"])

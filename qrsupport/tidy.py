@@ -1,0 +1,95 @@
+"""Records as tidy frames: one row a record, a replay, or an outcome (right or wrong).
+
+A *cell* is one dataset, backbone, seed, resource set, attack and attack seed.
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from . import catalog
+from .errors import StaleArtefact
+
+MODEL = ["dataset", "backbone", "seed"]
+CELL = [*MODEL, "resources", "attack", "attack_seed"]
+OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
+STATUSES = ["failed", "succeeded", "skipped", "error"]
+RECORD = [
+    *CELL, "variant", "example", "position", "status", "label", "before", "after", "words", "words_changed",
+    "similarity", "queries", "evaluations", "truncated", "note", "made_by", "seconds", "changed",
+]  # fmt: skip
+REPLAY = [*CELL, "source", "target", "example", "position", "status", "label", "clean", "replayed", "made_by"]
+
+
+def _single(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """`frame`, in which no example may occur twice within `by`: that would mix two runs under one name."""
+    twice = frame[frame.duplicated([*by, "example"])]
+    if len(twice):
+        where = ", ".join(f"{name}={twice.iloc[0][name]}" for name in by)
+        keys = sorted(frame.merge(twice[by].head(1), on=by)["made_by"].unique()) if "made_by" in frame else []
+        made = f"; made_by {', '.join(keys)}" if keys else ""
+        raise StaleArtefact(
+            f"two runs with different parameters share the run directory ({where}{made}); "
+            "delete one of the two folders, or use one run_dir for each"
+        )
+    return frame
+
+
+def frames(records) -> pd.DataFrame:
+    """One row a record, columns `RECORD`: `changed` is the share of words changed, `seconds` the attack's time.
+
+    Raises StaleArtefact if two runs of the same cell and variant are among them.
+    """
+    rows = [asdict(r) | {"status": r.status.value, "seconds": r.timing.get("seconds", np.nan)} for r in records]
+    df = pd.DataFrame(rows, columns=RECORD)
+    df["changed"] = df["words_changed"].astype(float) / df["words"].where(df["words"] > 0).astype(float)
+    df["similarity"] = df["similarity"].astype(float)
+    return _single(df, [*CELL, "variant"]).sort_values([*CELL, "variant", "position"], ignore_index=True)
+
+
+def replay_frames(replays) -> pd.DataFrame:
+    """One row a replay, columns `REPLAY`.
+
+    Raises StaleArtefact as `frames` does.
+    """
+    df = pd.DataFrame([asdict(r) | {"status": r.status.value} for r in replays], columns=REPLAY)
+    by = [*CELL, "source", "target"]
+    return _single(df, by).sort_values([*by, "position"], ignore_index=True)
+
+
+def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Rows by `by`; attacks and variants in the catalogue's order."""
+    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer"]}
+    ranks |= {name: list(catalog.VARIANTS) for name in ("variant", "variant_a", "variant_b", "source", "target")}
+
+    def key(column: pd.Series) -> pd.Series:
+        order = ranks.get(column.name)
+        return column if order is None else column.map(lambda v: order.index(v) if v in order else len(order))
+
+    return df.sort_values(by, key=key, kind="stable", ignore_index=True) if len(df) else df
+
+
+def outcomes_direct(df: pd.DataFrame) -> pd.DataFrame:
+    """From `frames`: right if the attack failed; skipped and succeeded are wrong; errors are left out."""
+    df = df[df["status"] != "error"]
+    return df.assign(protocol="direct", right=df["status"] == "failed")[OUTCOME]
+
+
+def outcomes_transfer(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
+    """From `replay_frames`: right if the target gives the label to the member of the source's adversarial set."""
+    df = replays[(replays["source"] == source) & (replays["status"] != "error")]
+    return df.assign(protocol="transfer", variant=df["target"], right=df["replayed"] == df["label"])[OUTCOME]
+
+
+def outcomes_clean(predictions) -> pd.DataFrame:
+    """From `records.load_clean`: the whole evaluation split, no attack (resources and attack are empty)."""
+    parts = []
+    for p in predictions:
+        fixed = {name: p[name] for name in (*MODEL, "variant")}
+        fixed |= {"protocol": "clean", "resources": "", "attack": "", "attack_seed": 0}
+        right = np.equal(p["labels"], p["predicted"])
+        parts.append(pd.DataFrame({"example": p["ids"], "right": right}).assign(**fixed)[OUTCOME])
+    if not parts:
+        return pd.DataFrame(columns=OUTCOME)
+    return _single(pd.concat(parts, ignore_index=True), [*MODEL, "variant"])
