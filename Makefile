@@ -1,0 +1,41 @@
+# make         the environment, in .venv, from requirements.lock
+# make book    the environment, the chapters, the site, the headline table
+# make test    the environment, all tests
+# make clean   remove what `make book` made (not the environment)
+#
+# PYTHON   the Python that makes the environment, 3.11 or later
+# PROFILE  quick (default), study or paper; see `qrsupport list`
+# CORES    jobs at a time; default: all cores
+# ARGS     further arguments of `qrsupport book`, such as ARGS="-p n 100"
+
+PYTHON ?= python3
+PROFILE ?= quick
+CORES ?=
+ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: env book study test clean
+.DELETE_ON_ERROR:
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is missing or older than 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
+	$(BIN)/python -m pip install -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	@touch $@
+
+book: $(STAMP)
+	@$(BIN)/qrsupport book --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(ARGS)
+
+study: PROFILE := study
+study: book
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+clean:
+	rm -rf _build .snakemake

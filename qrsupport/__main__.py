@@ -1,0 +1,5 @@
+"""`python -m qrsupport` is the command `qrsupport`."""
+
+from .cli import main
+
+main()

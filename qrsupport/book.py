@@ -1,0 +1,116 @@
+"""Making the book: run the workflow, stage the executed chapters, build the site, print the headline."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from . import chapters, config, store
+from .errors import ChapterFailed
+
+START = "workflow.json"
+
+
+def runs(profile: str, given: dict) -> Path:
+    """The run directory of a profile: the one asked for, else one below _build for each profile and set of overrides,
+    so that no table mixes them."""
+    chosen = given.get("run_dir") or os.environ.get("QRSUPPORT_RUNS")
+    changed = {name: value for name, value in given.items() if name not in ("n", "workers", *config.PLACE)}
+    parts = ["runs", *([profile] if profile != "quick" else []), *([config.key(changed)] if changed else [])]
+    return Path(chosen or config.project() / "_build" / "-".join(parts)).absolute()
+
+
+def pages() -> list[str]:
+    """The files of the site that are not executed chapters."""
+    root = config.project()
+    found = [root / "_config.yml", root / "_toc.yml", *(f for f in (root / "book").rglob("*") if f.is_file())]
+    return sorted(str(f) for f in found)
+
+
+def begin(run_dir: Path, jobs: int) -> None:
+    """Notes that a workflow of so many jobs starts now."""
+    print(f"{jobs} jobs to do (records in {run_dir})", file=sys.stderr, flush=True)
+    store.write_json(run_dir / "chapters" / START, {"started": time.time(), "jobs": jobs})
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, `2:05`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def progress(run_dir: Path, label: str, seconds: float) -> str:
+    """One line for a finished job: how many are done, how long it took, and about how long the rest will take."""
+    file = Path(run_dir) / "chapters" / START
+    if not file.exists():
+        return f"{label}: {duration(seconds)}"
+    note = json.loads(file.read_text("utf-8"))
+    done = sum(f.stat().st_mtime >= note["started"] for f in file.parent.glob("*.ipynb"))
+    left = (time.time() - note["started"]) / max(done, 1) * max(note["jobs"] - done, 0)
+    return f"[{done}/{note['jobs']}] {label}: {duration(seconds)}, about {duration(left)} left"
+
+
+def stage(executed: list[Path]) -> Path:
+    """A folder with the sources of the site in which executed copies stand for the templates, execution off."""
+    root = config.project()
+    folder = root / "_build" / "site-src"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(root / "book", folder / "book")
+    shutil.copy(root / "_toc.yml", folder)
+    (folder / "nbs").mkdir()
+    for chapter, stem in chapters.TEMPLATES.items():
+        source = next((f for f in executed if f.name.startswith(stem)), chapters.template(chapter))
+        shutil.copy(source, folder / "nbs" / f"{stem}.ipynb")
+    settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    settings["execute"]["execute_notebooks"] = "off"
+    (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
+    return folder
+
+
+def site(executed: list[Path]) -> Path:
+    """Builds the site from executed chapters; returns its index.html.
+
+    Raises ChapterFailed with what jupyter-book said if it warns or fails.
+    """
+    root, folder = config.project(), stage([Path(f) for f in executed])
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(folder), "--path-output", str(root),
+               "-W", "-n", "--keep-going", "--all"]  # fmt: skip
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    store.write_text(root / "_build" / "site.log", done.stdout)
+    if done.returncode:
+        raise ChapterFailed(f"the site could not be built (all of it in _build/site.log):\n{done.stdout[-3000:]}")
+    return root / "_build" / "html" / "index.html"
+
+
+def make(profile: str, given: dict, cores: int) -> None:
+    """Runs what has changed of a profile's workflow, builds the site, prints where it is, the headline and the time.
+
+    Raises ChapterFailed if a job failed; those that do not depend on it have run then.
+    """
+    started, root = time.monotonic(), config.project()
+    jobs = chapters.plan(profile, given)
+    for job in jobs:
+        chapters.template(job.chapter)
+    run_dir = runs(profile, given)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "nbs" / "Snakefile"),
+               "--directory", str(root), "--cores", str(cores), "--keep-going", "--rerun-incomplete", "--nolock",
+               "--quiet", "all", "--config", f"profile={profile}",
+               f"parameters={json.dumps(given)}"]  # fmt: skip
+    with store.lock(root / "_build" / "workflow"):
+        done = subprocess.run(command, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)})
+    if done.returncode:
+        raise ChapterFailed("some chapters failed, see above; running it again goes on from what is done")
+    print(f"\n{root / '_build' / 'html' / 'index.html'}\n")
+    print(headline(run_dir))
+    print(f"\ntime taken: {duration(time.monotonic() - started)}")
+
+
+def headline(run_dir: Path) -> str:
+    """The headline table of the records in a run directory, as text."""
+    from . import report
+
+    return report.headline_text(run_dir)

@@ -1,0 +1,195 @@
+"""The command line: list, doctor, run one chapter, make the book.  Errors are one line and exit code 2."""
+
+import json
+import os
+import platform
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from . import __version__, catalog, chapters, config
+from .errors import ChapterFailed, QRError
+
+TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "flair", "nltk", "numpy",
+         "jupyter-book", "papermill", "snakemake")  # fmt: skip
+FLAGS = {
+    "avx2": "8-bit kernels",
+    "avx512f": "wider 8-bit kernels",
+    "avx512_vnni": "8-bit products without overflow (AVX-512)",
+    "avx_vnni": "8-bit products without overflow (AVX)",
+    "amx_int8": "8-bit matrix tiles",
+    "asimddp": "8-bit dot products (ARM)",
+    "i8mm": "8-bit matrix products (ARM)",
+}
+NO_OVERFLOW = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli():
+    """Quantization and robustness: what can be chosen, what is at hand, and running it."""
+
+
+def names() -> dict[str, dict[str, str]]:
+    """Everything that is chosen by name: kind → name → one line."""
+
+    def line(entry):
+        return entry if isinstance(entry, str) else entry.help
+
+    tables = {
+        "datasets": catalog.DATASETS,
+        "backbones": catalog.BACKBONES,
+        "variants": catalog.VARIANTS,
+        "attacks": catalog.ATTACKS,
+        "protocols": catalog.PROTOCOLS,
+        "resources": catalog.RESOURCES,
+        "profiles": catalog.PROFILES,
+    }
+    return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
+        "chapters": {name: f"nbs/{stem}.ipynb" for name, stem in chapters.TEMPLATES.items()}
+    }
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def list_(as_json):
+    """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
+    found = names()
+    if as_json:
+        return click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    for kind, table in found.items():
+        click.echo(kind)
+        for name, line in table.items():
+            click.echo(f"  {name:24} {line}")
+
+
+@cli.command()
+@click.argument("chapter")
+@PAIRS
+@click.option("--out", type=click.Path(path_type=Path), help="The executed copy; else it goes into the run directory.")
+@click.option("--label", default="", hidden=True)
+def run(chapter, pairs, out, label):
+    """Run CHAPTER with other parameters, checked before any work.
+
+    \b
+    qrsupport run attack -p attack pwws -p variant int8-dynamic -p n 20
+    """
+    given = chapters.parse(chapter, pairs)
+    if out is None:
+        folder = config.run_dir(config.make(**given))
+        out = chapters.output(f"{chapters.TEMPLATES[chapter]}-{config.key(given)}", folder)
+    started = time.monotonic()
+    if label:
+        click.echo(f"  {label}: started", err=True)
+    click.echo(chapters.execute(chapter, given, out, label))
+    if label:
+        from . import book
+
+        click.echo(book.progress(out.parent.parent, label, time.monotonic() - started), err=True)
+
+
+@cli.command(hidden=True)
+@click.argument("executed", nargs=-1, type=click.Path(path_type=Path))
+def site(executed):
+    """Build the site from executed chapters (the workflow's last job)."""
+    from . import book
+
+    click.echo("  building the site", err=True)
+    book.site(list(executed))
+
+
+@cli.command()
+@click.option("--profile", default="quick", show_default=True, help="Which set of parameters.")
+@click.option("--cores", default=os.cpu_count() or 1, type=click.IntRange(1), help="Jobs at a time; else all cores.")
+@PAIRS
+def book(profile, cores, pairs):
+    """Run a profile's chapters and build the site; do only what has changed."""
+    from . import book
+
+    given = {name: chapters.value(name, text) for name, text in pairs}
+    book.make(profile, given, cores)
+
+
+@cli.command()
+@click.option("--network", is_flag=True, help="Also try to reach the package's sources of data.")
+def doctor(network):
+    """Versions, CPU flags, and which data and resources are at hand; for the others, how to get them."""
+    click.echo(f"qrsupport {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    click.echo(f"run directory {config.run_dir(config.Parameters())}")
+    for tool in TOOLS:
+        click.echo(f"  {tool:24} {version(tool)}")
+    _cpu()
+    _at_hand()
+    if network:
+        _reach("huggingface.co")
+
+
+def version(tool: str) -> str:
+    """The installed version of a distribution, or what to do about its absence."""
+    try:
+        return metadata.version(tool)
+    except metadata.PackageNotFoundError:
+        return "missing; run `make`"
+
+
+def cpu_flags(cpuinfo: str) -> set[str]:
+    """The flags in the text of /proc/cpuinfo (x86 `flags`, ARM `Features`)."""
+    lines = [line.partition(":") for line in cpuinfo.splitlines()]
+    return {flag for key, _, content in lines if key.strip() in ("flags", "Features") for flag in content.split()}
+
+
+def _cpu():
+    click.echo(f"CPU: {os.cpu_count()} cores, {platform.machine()}")
+    try:
+        flags = cpu_flags(Path("/proc/cpuinfo").read_text("utf-8"))
+    except OSError:
+        return click.echo("  flags unknown: this system has no /proc/cpuinfo")
+    for flag, use in FLAGS.items():
+        click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
+    if not flags & set(NO_OVERFLOW):
+        click.echo("  without any of the last, 8-bit sums can overflow: set the parameter reduce_range to true")
+
+
+def _at_hand():
+    """Resource sets and data, from `resources.status()`: dicts with name, present, where and remedy."""
+    from . import resources
+
+    click.echo("Data and resources")
+    for item in resources.status():
+        click.echo(f"  {item['name']:24} {'yes' if item['present'] else 'no':4} "
+                   f"{item['where'] if item['present'] else item['remedy']}")  # fmt: skip
+
+
+def _reach(host: str):
+    import socket
+
+    try:
+        socket.create_connection((host, 443), timeout=5).close()
+        click.echo(f"network: {host} can be reached")
+    except OSError as e:
+        click.echo(f"network: {host} cannot be reached ({e}); use QRSUPPORT_DATA or the embedded data")
+
+
+def main():
+    """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted."""
+    try:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("interrupted; running it again goes on from here", err=True)
+        sys.exit(130)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(e.exit_code)
+    except QRError as e:
+        click.echo(f"error: {e}", err=True)
+        sys.exit(1 if isinstance(e, ChapterFailed) else 2)
+
+
+if __name__ == "__main__":
+    main()
