@@ -1,0 +1,174 @@
+"""What is fine-tuned: the package's own small architectures, local Hugging Face directories, hub ids.
+
+torch and transformers are imported inside the functions that need them, so that `check` is light.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from . import catalog, config, data, store
+from .errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
+
+SMALL = {"bert-small": "bert", "distilbert-small": "distilbert"}
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCABULARY, LAYERS, WIDTH, HEADS, INNER, POSITIONS = 8000, 2, 128, 2, 512, 512
+DROPOUT = 0.1
+
+
+def is_small(name: str) -> bool:
+    """Whether `name` is one of the package's own, trained from scratch."""
+    return name in SMALL
+
+
+def check(p: config.Parameters) -> None:
+    """Refuses a backbone that cannot work, before any work; imports nothing heavy.
+
+    Raises UnknownName for a name that is neither known, nor a directory, nor of the form owner/name;
+    NoNetwork for a hub id that is not in the local cache when the network was not asked for;
+    BadCheckpoint for a directory that lacks a file, holds a pickle only, or a classifier of another
+    number of classes; BadParameter for a `max_length` beyond what it was made for.
+    """
+    name = p.backbone
+    if is_small(name):
+        return
+    if Path(name).is_dir():
+        _check_directory(p, Path(name))
+    elif name not in catalog.BACKBONES and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise UnknownName("backbone", name, catalog.BACKBONES)
+    elif not p.network and not _cached(name):
+        raise NoNetwork(
+            f"backbone {name!r} has to be fetched from the Hugging Face hub; set network=True or give a local directory"
+        )
+
+
+def slug(name: str) -> str:
+    """A backbone's name as part of a folder's name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).name) or "backbone"
+
+
+def digest(p: config.Parameters) -> str:
+    """What tells two backbones of one name apart: the hash of a local directory's weights; empty for others."""
+    if is_small(p.backbone) or not Path(p.backbone).is_dir():
+        return ""
+    return config.key([store.sha256(f) for f in sorted(Path(p.backbone).glob("*.safetensors"))])
+
+
+def build(p: config.Parameters, dataset: data.Dataset):
+    """(model, fast tokenizer) before fine-tuning; new weights are drawn from torch's global generator.
+
+    Raises as `check`, and BadCheckpoint if the files do not load.
+    """
+    check(p)
+    return _small(p.backbone, dataset) if is_small(p.backbone) else _pretrained(p, dataset)
+
+
+def names(labels: tuple[str, ...]) -> dict:
+    """The label names as a Hugging Face configuration holds them."""
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+
+
+def _cached(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+
+
+def _check_directory(p: config.Parameters, path: Path) -> None:
+    try:
+        content = json.loads((path / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as e:
+        raise BadCheckpoint(f"{path / 'config.json'} is missing or is not JSON ({type(e).__name__})") from e
+    if not any(path.glob("*.safetensors")):
+        pickles = sorted(f.name for f in path.glob("*.bin"))
+        if pickles:
+            raise BadCheckpoint(f"{path / pickles[0]} is a pickle, which can run code; convert it to model.safetensors")
+        raise BadCheckpoint(f"{path} holds no model.safetensors")
+    if not any((path / f).exists() for f in ("tokenizer.json", "vocab.txt")):
+        raise BadCheckpoint(f"{path} holds neither tokenizer.json nor vocab.txt")
+    _check_configuration(p, content, str(path))
+
+
+def _check_configuration(p: config.Parameters, content: dict, name: str) -> None:
+    """`content`: a Hugging Face configuration as a dict."""
+    expected = len(catalog.DATASETS[p.dataset].labels)
+    if any(a.endswith("ForSequenceClassification") for a in content.get("architectures") or ()):
+        found = len(content.get("id2label") or (0, 1))
+        if found != expected:
+            raise BadCheckpoint(
+                f"{name} classifies into {found} classes, {p.dataset} has {expected}; name another backbone"
+            )
+    positions = content.get("max_position_embeddings")
+    if positions and p.max_length > positions:
+        raise BadParameter(f"max_length={p.max_length} is more than the {positions} positions of {name}")
+
+
+def vocabulary(texts) -> dict[str, int]:
+    """A lower-cased WordPiece vocabulary of at most 8,000 entries, the same whenever the texts are.
+
+    The trainer of the `tokenizers` library numbers continuation characters in the order of a
+    hash map, which differs between processes; naming them beforehand fixes the order.
+    """
+    from tokenizers import trainers
+
+    blank = _wordpiece({token: i for i, token in enumerate(SPECIAL)})
+    normalize, words = blank.normalizer.normalize_str, blank.pre_tokenizer.pre_tokenize_str
+    characters = sorted({c for text in texts for word, _ in words(normalize(text)) for c in word})
+    first = [*SPECIAL, *characters, *("##" + c for c in characters)]
+    size = max(VOCABULARY, len(first))
+    blank.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=size, special_tokens=first, show_progress=False)
+    )
+    return blank.get_vocab(with_added_tokens=False)
+
+
+def _wordpiece(entries: dict[str, int]):
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordPiece(entries, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", entries["[SEP]"]), ("[CLS]", entries["[CLS]"]))
+    return tokenizer
+
+
+def _small(name: str, dataset: data.Dataset):
+    import transformers as hf
+
+    tokenizer = _wordpiece(vocabulary(dataset.train.texts))
+    size = tokenizer.get_vocab_size()
+    if SMALL[name] == "bert":
+        settings = hf.BertConfig(
+            vocab_size=size, num_hidden_layers=LAYERS, hidden_size=WIDTH, num_attention_heads=HEADS,
+            intermediate_size=INNER, max_position_embeddings=POSITIONS, hidden_dropout_prob=DROPOUT,
+            attention_probs_dropout_prob=DROPOUT, pad_token_id=0, **names(dataset.labels),
+        )  # fmt: skip
+        model, wrapper = hf.BertForSequenceClassification(settings), hf.BertTokenizerFast
+    else:
+        settings = hf.DistilBertConfig(
+            vocab_size=size, n_layers=LAYERS, dim=WIDTH, n_heads=HEADS, hidden_dim=INNER,
+            max_position_embeddings=POSITIONS, dropout=DROPOUT, attention_dropout=DROPOUT, seq_classif_dropout=DROPOUT,
+            pad_token_id=0, **names(dataset.labels),
+        )  # fmt: skip
+        model, wrapper = hf.DistilBertForSequenceClassification(settings), hf.DistilBertTokenizerFast
+    return model, wrapper(tokenizer_object=tokenizer, do_lower_case=True, model_max_length=POSITIONS)
+
+
+def _pretrained(p: config.Parameters, dataset: data.Dataset):
+    import transformers as hf
+
+    where = {"local_files_only": not p.network, "trust_remote_code": False}
+    try:
+        settings = hf.AutoConfig.from_pretrained(p.backbone, **where)
+        _check_configuration(p, settings.to_dict(), p.backbone)
+        labels = {"num_labels": len(dataset.labels), **names(dataset.labels)}
+        model = hf.AutoModelForSequenceClassification.from_pretrained(
+            p.backbone, use_safetensors=True, dtype="float32", **labels, **where
+        )
+        tokenizer = hf.AutoTokenizer.from_pretrained(p.backbone, use_fast=True, **where)
+    except (OSError, ValueError, RuntimeError, KeyError) as e:
+        raise BadCheckpoint(f"backbone {p.backbone!r} does not load as a sequence classifier: {e}") from e
+    if not tokenizer.is_fast:
+        raise BadCheckpoint(f"backbone {p.backbone!r} has no fast tokenizer (tokenizer.json); name another backbone")
+    return model, tokenizer

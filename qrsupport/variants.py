@@ -1,0 +1,135 @@
+"""From a fine-tuned checkpoint to an executable classifier: one folder a variant.
+
+A new precision is one function here and a line in `catalog.VARIANTS`.
+"""
+
+import json
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from . import backbones, catalog, config, data, export, store, train
+from . import victim as victims
+from .errors import BadCheckpoint, UnknownName
+
+VERSIONS = ("onnx", "onnxruntime", "tokenizers", "torch", "transformers")
+CHECKED = 64
+
+
+def build(p: config.Parameters, name: str) -> Path:
+    """The folder of variant `name`, made (its checkpoint first) if it is not there.
+
+    It holds model.onnx, tokenizer.json and variant.json: labels, max_length (tokens), pad_id,
+    inputs (names), precision, variant, options, bytes (of model.onnx).
+
+    Raises UnknownName, StaleArtefact for a folder that was altered, BadCheckpoint for a checkpoint
+    that cannot be exported or whose ONNX form answers differently, and as `train.checkpoint`.
+    """
+    made_from = depends(p, name)
+    return store.made(_folder(p, name), made_from, lambda room: _build(p, name, room))
+
+
+def depends(p: config.Parameters, name: str) -> dict:
+    """What a variant is made from; makes its checkpoint first."""
+    entry = _entry(name)
+    checkpoint = train.checkpoint(p, entry.checkpoint)
+    return {
+        "parameters": config.identity(p, name),
+        "data": data.load(p).fingerprint,
+        "checkpoint": store.sha256(checkpoint / "model.safetensors"),
+        "tokenizer": store.sha256(checkpoint / "tokenizer.json"),
+        "versions": {v: version(v) for v in VERSIONS},
+    }
+
+
+def compare_with_torch(p: config.Parameters, name: str = "fp32", n: int = CHECKED) -> dict:
+    """How variant `name` differs from its checkpoint in torch on `n` texts of the evaluation split.
+
+    Keys: max_logit_difference, label_agreement (share of 1), n.
+    """
+    split = data.load(p).eval_split()
+    texts = [split.texts[i] for i in data.sample(split, n, p.seed)]
+    return export.compare(train.checkpoint(p, _entry(name).checkpoint), victims.load(build(p, name)), texts)
+
+
+def weight_error(fp32: Path, int8: Path) -> np.ndarray:
+    """8-bit weight minus 32-bit weight over all quantized weights of two variants' folders, flat, float32."""
+    return export.weight_error(Path(fp32) / "model.onnx", Path(int8) / "model.onnx")
+
+
+def latency(path: Path, texts, repeats: int) -> dict:
+    """Wall time of one prediction (tokenizing included), batch 1, one thread, going round `texts`.
+
+    Keys: median, low, high (quartiles), all in milliseconds, and repeats.  Ten predictions before
+    are not counted.
+    """
+    classifier, times = victims.load(path), []
+    for i in range(10 + repeats):
+        start = time.perf_counter()
+        classifier([texts[i % len(texts)]])
+        times.append(1000 * (time.perf_counter() - start))
+    low, median, high = np.percentile(times[10:], (25, 50, 75))
+    return {"median": float(median), "low": float(low), "high": float(high), "repeats": repeats}
+
+
+def _entry(name: str) -> catalog.VariantEntry:
+    if name not in catalog.VARIANTS:
+        raise UnknownName("variant", name, catalog.VARIANTS)
+    return catalog.VARIANTS[name]
+
+
+def _folder(p: config.Parameters, name: str) -> Path:
+    key = config.key(config.identity(p, name))
+    parts = (p.dataset, backbones.slug(p.backbone), f"s{p.seed}", name, key)
+    return config.run_dir(p) / "variants" / "-".join(parts)
+
+
+def _build(p: config.Parameters, name: str, room: Path) -> dict:
+    """Fills the empty folder `room`; returns notes for its meta."""
+    entry, start = _entry(name), time.time()
+    checkpoint = train.checkpoint(p, entry.checkpoint)
+    about = {
+        "labels": list(catalog.DATASETS[p.dataset].labels),
+        "max_length": p.max_length,
+        "pad_id": json.loads((checkpoint / "config.json").read_text("utf-8")).get("pad_token_id") or 0,
+        "variant": name,
+        "precision": entry.precision,
+        "options": {option: getattr(p, option) for option in entry.options},
+    }
+    store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
+    notes = PRECISIONS[entry.precision](p, entry, room, about)
+    about |= {"bytes": (room / "model.onnx").stat().st_size}
+    store.write_json(room / "variant.json", about)
+    return notes | {"seconds": round(time.time() - start, 3)}
+
+
+def _fp32(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
+    """The checkpoint exported as it is, and checked against torch."""
+    checkpoint = train.checkpoint(p, entry.checkpoint)
+    about["inputs"] = export.to_onnx(checkpoint, room / "model.onnx")
+    store.write_json(room / "variant.json", about)
+    split = data.load(p).eval_split()
+    texts = [split.texts[i] for i in data.sample(split, CHECKED, p.seed)]
+    found = export.compare(checkpoint, victims.load(room), texts)
+    if found["label_agreement"] < 1 or not found["max_logit_difference"] <= export.TOLERANCE:
+        raise BadCheckpoint(f"the ONNX form of {checkpoint} answers differently from torch: {found}")
+    return found
+
+
+def _int8_dynamic(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
+    """ONNX Runtime's dynamic quantization of the 32-bit variant of the same checkpoint."""
+    source = _fp32_of(p, entry)
+    about["inputs"] = list(victims.load(source).inputs)
+    export.quantize(source / "model.onnx", room / "model.onnx", p.per_channel, p.reduce_range, p.weight_type)
+    return {}
+
+
+def _fp32_of(p: config.Parameters, entry: catalog.VariantEntry) -> Path:
+    """The folder of the 32-bit variant of the same checkpoint."""
+    name = next(n for n, e in catalog.VARIANTS.items() if (e.checkpoint, e.precision) == (entry.checkpoint, "fp32"))
+    return build(p, name)
+
+
+PRECISIONS = {"fp32": _fp32, "int8-dynamic": _int8_dynamic}
