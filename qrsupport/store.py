@@ -15,6 +15,16 @@ from filelock import FileLock
 from .errors import StaleArtefact, StorageError
 
 META = "meta.json"
+REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
 
 
 @contextlib.contextmanager
@@ -23,7 +33,7 @@ def storage_errors(path: Path):
     try:
         yield
     except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR):
+        if e.errno in REFUSALS:
             raise StorageError(f"cannot write {path}: {e.strerror}") from e
         raise
 
