@@ -53,8 +53,8 @@ class Text(AttackedText):
     """
 
     def __init__(self, text_input, attack_attrs=None):
+        self._prepare(text_input if isinstance(text_input, str) else "\n".join(text_input.values()))
         super().__init__(text_input, attack_attrs)
-        self._prepare("\n".join(self._text_input.values()))
 
     def _prepare(self, text: str) -> None:
         self._text, self._hash, self._spans = text, hash(text), None
