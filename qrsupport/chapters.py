@@ -210,7 +210,7 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
     try:
         done = papermill.execute_notebook(
             str(path), None, parameters=given, cwd=str(config.project()), progress_bar=False,
-            kernel_name="python3", stdout_file=stream, stderr_file=stream,
+            kernel_name="python3", kernel_manager_class=_manager(), stdout_file=stream, stderr_file=stream,
         )  # fmt: skip
     except papermill.PapermillExecutionError as e:
         own = {kind.__name__: kind for kind in _errors(QRError)}
@@ -224,6 +224,17 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
         raise ChapterFailed(f"the kernel of the chapter {chapter!r} died, most likely for want of memory") from e
     store.write_text(out, nbformat.writes(done) + "\n")
     return out
+
+
+def _manager():
+    """A kernel manager that talks to its kernel by sockets in the file system: no port, no network interface needed."""
+    from jupyter_client.manager import AsyncKernelManager
+    from traitlets import CaselessStrEnum
+
+    class Local(AsyncKernelManager):
+        transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc")
+
+    return Local
 
 
 def _errors(kind: type) -> list[type]:
