@@ -125,7 +125,7 @@ def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: 
     _need(df, what)
     rank = {name: i for i, name in enumerate((*catalog.ATTACKS, *catalog.VARIANTS))}
     df = df.sort_values(["attack", "variant"], key=lambda c: c.map(lambda v: rank.get(v, len(rank))), kind="stable")
-    df = df.assign(series=_panel(df, ["attack", "variant", *PLACE]), value=df[column].astype(float) * scale)
+    df = df.assign(series=_panel(df, ["attack", "variant"], PLACE), value=df[column].astype(float) * scale)
     boxes = {name: group["value"].to_numpy() for name, group in df.groupby("series", sort=False)}
     canvas, axes = _axes(width=7.2, height=1.1 + 0.36 * len(boxes))
     sns.boxplot(df, x="value", y="series", ax=axes[0, 0], whis=(0, 100), color=PALETTE[9], width=0.6, orient="h")
@@ -150,9 +150,9 @@ def words_changed(df: pd.DataFrame) -> Figure:
     return _distribution(won, "changed", "words changed (%)", "per cent of words changed by successful attacks", 100)
 
 
-def _panel(df: pd.DataFrame, names: list[str]) -> pd.Series:
-    """A label for each row from those of `names` that vary in `df` (always the first)."""
-    keep = [c for i, c in enumerate(names) if i == 0 or df[c].nunique() > 1]
+def _panel(df: pd.DataFrame, always: list[str], rest: list[str]) -> pd.Series:
+    """A label for each row from the columns `always` and those of `rest` that vary in `df`."""
+    keep = [*always, *[c for c in rest if df[c].nunique() > 1]]
     words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: "}
     return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep), axis=1)
 
@@ -182,7 +182,7 @@ def accuracy_grid(grid: pd.DataFrame) -> Figure:
     Bars are variants (colour and hatch), whiskers 95 % Wilson intervals.
     """
     _need(grid, "accuracies")
-    grid = grid.assign(row=_panel(grid, PLACE))
+    grid = grid.assign(row=_panel(grid, PLACE[:1], PLACE[1:]))
     rows, attacks = list(dict.fromkeys(grid["row"])), list(dict.fromkeys(grid["attack"]))
     styles = _style(
         dict.fromkeys(v for v in (*catalog.VARIANTS, *grid["variant"]) if v in set(grid["variant"])), catalog.VARIANTS
@@ -217,7 +217,7 @@ def _legend(canvas: Canvas, styles: dict[str, int]) -> None:
 def outcomes(counts: pd.DataFrame) -> Figure:
     """From `metrics.direct`: how the attacks ended, stacked bars, one a cell and variant."""
     _need(counts, "outcomes")
-    labels = _panel(counts, ["variant", "attack", *PLACE])
+    labels = _panel(counts, ["attack", "variant"], PLACE)
     canvas, axes = _axes(width=7.2, height=1.5 + 0.4 * len(counts))
     ax, left = axes[0, 0], np.zeros(len(counts))
     styles = {"failed": 0, "succeeded": 1, "skipped": 2, "error": 3}

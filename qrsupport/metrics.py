@@ -34,7 +34,7 @@ def interval(count: int, n: int) -> tuple[float, float]:
     if n == 0:
         return np.nan, np.nan
     lower, upper = proportion_confint(int(count), int(n), method="wilson")
-    return max(0.0, float(lower)), min(1.0, float(upper))
+    return min(float(lower), count / n), max(float(upper), count / n)  # rounding may put 0 or 1 just outside
 
 
 def proportion(count: int, n: int, name: str) -> dict:
@@ -46,7 +46,7 @@ def proportion(count: int, n: int, name: str) -> dict:
 def _by(df: pd.DataFrame, by: list[str], measure) -> pd.DataFrame:
     """One row a group: the group's key and what `measure(group)` returns, a dict."""
     rows = [dict(zip(by, key, strict=True)) | measure(group) for key, group in df.groupby(by, sort=True)]
-    return order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
+    return order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=[*by, *measure(df)])
 
 
 # --- measures ------------------------------------------------------------------------------------------
@@ -145,11 +145,12 @@ def _paired(outcomes: pd.DataFrame) -> pd.DataFrame:
         names = sorted(table.columns, key=lambda v: [*catalog.VARIANTS, v].index(v))
         for a, b in combinations(names, 2):
             both = table[[a, b]].dropna().astype(bool)
-            counts = pd.crosstab(both[a], both[b]).reindex(index=[True, False], columns=[True, False], fill_value=0)
-            only_a, only_b = int(counts.loc[True, False]), int(counts.loc[False, True])
+            x, y = both[a].to_numpy(), both[b].to_numpy()
+            only_a, only_b = int((x & ~y).sum()), int((y & ~x).sum())
+            counts = [[int((x & y).sum()), only_a], [only_b, int((~x & ~y).sum())]]
             row = dict(zip(by, key, strict=True)) | {"variant_a": a, "variant_b": b, "n": len(both)}
             row |= {"accuracy_a": both[a].mean(), "accuracy_b": both[b].mean(), "only_a": only_a, "only_b": only_b}
-            rows.append(row | {"p": mcnemar(counts.to_numpy(), exact=True).pvalue if len(both) else np.nan})
+            rows.append(row | {"p": mcnemar(counts, exact=True).pvalue if len(both) else np.nan})
     names = [*by, "variant_a", "variant_b", "n", "accuracy_a", "accuracy_b", "only_a", "only_b", "p"]
     return order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
 

@@ -3,8 +3,6 @@
 A *cell* is one dataset, backbone, seed, resource set, attack and attack seed.
 """
 
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 
@@ -17,7 +15,7 @@ OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
 STATUSES = ["failed", "succeeded", "skipped", "error"]
 RECORD = [
     *CELL, "variant", "example", "position", "status", "label", "before", "after", "words", "words_changed",
-    "similarity", "queries", "evaluations", "truncated", "note", "made_by", "seconds", "changed",
+    "similarity", "queries", "evaluations", "truncated", "note", "made_by",
 ]  # fmt: skip
 REPLAY = [*CELL, "source", "target", "example", "position", "status", "label", "clean", "replayed", "made_by"]
 
@@ -37,12 +35,14 @@ def _single(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def frames(records) -> pd.DataFrame:
-    """One row a record, columns `RECORD`: `changed` is the share of words changed, `seconds` the attack's time.
+    """One row a record: columns `RECORD`, `seconds` (the attack's time), `changed` (the share of words changed).
 
     Raises StaleArtefact if two runs of the same cell and variant are among them.
     """
-    rows = [asdict(r) | {"status": r.status.value, "seconds": r.timing.get("seconds", np.nan)} for r in records]
-    df = pd.DataFrame(rows, columns=RECORD)
+    df = pd.DataFrame([[getattr(r, name) for name in RECORD] for r in records], columns=RECORD)
+    df["status"] = [r.status.value for r in records]
+    df["note"] = [r.note.encode("utf-8", "replace").decode() for r in records]  # Arrow holds no lone surrogate
+    df["seconds"] = [float(r.timing.get("seconds", np.nan)) for r in records]
     df["changed"] = df["words_changed"].astype(float) / df["words"].where(df["words"] > 0).astype(float)
     df["similarity"] = df["similarity"].astype(float)
     return _single(df, [*CELL, "variant"]).sort_values([*CELL, "variant", "position"], ignore_index=True)
@@ -53,7 +53,8 @@ def replay_frames(replays) -> pd.DataFrame:
 
     Raises StaleArtefact as `frames` does.
     """
-    df = pd.DataFrame([asdict(r) | {"status": r.status.value} for r in replays], columns=REPLAY)
+    df = pd.DataFrame([[getattr(r, name) for name in REPLAY] for r in replays], columns=REPLAY)
+    df["status"] = [r.status.value for r in replays]
     by = [*CELL, "source", "target"]
     return _single(df, by).sort_values([*by, "position"], ignore_index=True)
 
