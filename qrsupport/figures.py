@@ -109,10 +109,10 @@ def latency(measures: dict[str, dict]) -> Figure:
     styles, ax, said = _style(measures, catalog.VARIANTS), axes[0, 0], []
     for place, (name, m) in enumerate(measures.items()):
         i = styles[name]
-        spread = [[m["median"] - m["lower"]], [m["upper"] - m["median"]]]
+        spread = [[m["median"] - m["low"]], [m["high"] - m["median"]]]
         ax.barh(place, m["median"], color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
         ax.errorbar(m["median"], place, xerr=spread, color="black", capsize=3)
-        said.append(f"{name} {m['median']:.3g} ms (quartiles {m['lower']:.3g} to {m['upper']:.3g})")
+        said.append(f"{name} {m['median']:.3g} ms (quartiles {m['low']:.3g} to {m['high']:.3g})")
     ax.set_yticks(range(len(measures)), [visible(name) for name in measures])
     ax.set(xlabel="milliseconds a text (batch 1, one thread; bar: median, whisker: quartiles)")
     ax.invert_yaxis()

@@ -24,6 +24,7 @@ from .tidy import (
     order,
     outcomes_clean,
     outcomes_direct,
+    outcomes_replay,
     outcomes_transfer,
     replay_frames,
 )
@@ -232,25 +233,24 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
 def replay_law(records, replays) -> pd.DataFrame:
     """The law: replaying a source on its own adversarial set gives exactly its direct accuracy.
 
-    One row a cell and source replayed on itself; `disagree` counts the examples on which the two
-    differ, `unmatched` those that only one of the two has; `holds` if both are 0.
+    One row a cell and source replayed on itself, over the examples replayed: both accuracies;
+    `disagree` counts the examples on which the two differ, `unknown` the replays without a record;
+    `holds` if both are 0.
     """
-    one, two = outcomes_direct(frames(records)), replay_frames(replays)
-    two = two[two["source"] == two["target"]]
-    two = two.assign(variant=two["target"], replayed_right=two["replayed"] == two["label"])
-    by = [*CELL, "variant"]
-    one = one.merge(two[by].drop_duplicates(), on=by)
-    both = one.merge(two[[*by, "example", "replayed_right"]], on=[*by, "example"], how="outer")
+    replayed = replay_frames(replays)
+    own = replayed[replayed["source"] == replayed["target"]]
+    again = outcomes_replay(own).rename(columns={"right": "again"}).drop(columns="protocol")
+    first = outcomes_direct(frames(records)).drop(columns="protocol")
+    both = again.merge(first, on=[*CELL, "variant", "example"], how="left")
+    return _by(both, [*CELL, "variant"], _law)
 
-    def compare(group: pd.DataFrame) -> dict:
-        common = group.dropna(subset=["right", "replayed_right"])
-        disagree = int((common["right"].astype(bool) != common["replayed_right"].astype(bool)).sum())
-        unmatched = len(group) - len(common)
-        row = {"n": len(common), "direct": group["right"].dropna().astype(float).mean()}
-        row |= {"replayed": group["replayed_right"].dropna().astype(float).mean()}
-        return row | {"disagree": disagree, "unmatched": unmatched, "holds": disagree == 0 and unmatched == 0}
 
-    return _by(both, by, compare)
+def _law(group: pd.DataFrame) -> dict:
+    common = group.dropna(subset="right")
+    one, two = common["right"].astype(bool), common["again"].astype(bool)
+    disagree, unknown = int((one != two).sum()), len(group) - len(common)
+    row = {"n": len(common), "direct": one.mean(), "replayed": two.mean()}
+    return row | {"disagree": disagree, "unknown": unknown, "holds": not (disagree or unknown)}
 
 
 def missing(records, replays, predictions, grid: dict | None = None, variants=("fp32", "int8-dynamic")):

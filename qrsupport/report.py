@@ -3,9 +3,11 @@
 Functions that make tables take what `metrics` returns; `tables.table(df)` shows any other.
 """
 
+from pathlib import Path
+
 import pandas as pd
 
-from . import metrics, paper
+from . import metrics, paper, records
 from .diffs import diff_table, word_diff
 from .figures import (
     Figure,
@@ -21,7 +23,7 @@ from .tables import Html, cell, estimate, p_value, percent, plain, points, print
 
 __all__ = [
     "Figure", "Html", "accuracy_grid", "adversarial_cost", "clean_table", "diff_table", "direct_table", "headline",
-    "headline_table", "latency", "latency_table", "learning_curve", "missing_table", "outcomes", "pairs_table",
+    "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "missing_table", "outcomes", "pairs_table",
     "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_table",
     "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip
@@ -48,6 +50,15 @@ def headline(grid: pd.DataFrame) -> pd.DataFrame:
     df["under direct attack"] = _shown(grid, "direct")
     df["under transfer from fp32"] = _shown(grid, "transfer")
     return df
+
+
+def headline_text(run_dir: Path) -> str:
+    """The headline table of the records under a run directory, as plain text.
+
+    Raises NoRecords if there is none.
+    """
+    attacks, replays = records.load_all(run_dir), records.load_all(run_dir, records.Replay)
+    return plain(headline(metrics.headline(attacks, replays, records.load_clean(run_dir))))
 
 
 def headline_table(grid: pd.DataFrame) -> Html:
@@ -121,7 +132,7 @@ def per_class_report(labels, predicted, names) -> Html:
 def latency_table(measures: dict[str, dict]) -> Html:
     """Time of one prediction, for `{variant: variants.latency(...)}`, with its ratio to the first variant."""
     first = next(iter(measures.values()))["median"] if measures else 1.0
-    rows = [[name, m["median"], m["lower"], m["upper"], f"{first / m['median']:.2f} ×"] for name, m in measures.items()]
+    rows = [[name, m["median"], m["low"], m["high"], f"{first / m['median']:.2f} ×"] for name, m in measures.items()]
     heads = ["variant", "median, ms", "lower quartile, ms", "upper quartile, ms", "speed"]
     return table(pd.DataFrame(rows, columns=heads), "Latency of one text, batch 1, one thread")
 

@@ -77,10 +77,15 @@ def outcomes_direct(df: pd.DataFrame) -> pd.DataFrame:
     return df.assign(protocol="direct", right=df["status"] == "failed")[OUTCOME]
 
 
-def outcomes_transfer(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
-    """From `replay_frames`: right if the target gives the label to the member of the source's adversarial set."""
-    df = replays[(replays["source"] == source) & (replays["status"] != "error")]
+def outcomes_replay(replays: pd.DataFrame) -> pd.DataFrame:
+    """From `replay_frames`: right if the target gives the label to the member of the adversarial set."""
+    df = replays[replays["status"] != "error"]
     return df.assign(protocol="transfer", variant=df["target"], right=df["replayed"] == df["label"])[OUTCOME]
+
+
+def outcomes_transfer(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
+    """As `outcomes_replay`, of one source's adversarial set."""
+    return outcomes_replay(replays[replays["source"] == source])
 
 
 def outcomes_clean(predictions) -> pd.DataFrame:

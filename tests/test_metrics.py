@@ -211,8 +211,15 @@ def test_replay_law_holds_and_is_broken_by_one_answer():
     swapped = replays(source[:3], "fp32", [0, 1, 0])  # the same accuracy by other examples
     row = metrics.replay_law(source, swapped).iloc[0]
     assert not row.holds and row.disagree == 2
-    row = metrics.replay_law(source, good[:2]).iloc[0]
-    assert not row.holds and row.unmatched == 1
+    row = metrics.replay_law(source[:2], good).iloc[0]  # a replay of what was never attacked
+    assert not row.holds and row.unknown == 1
+
+
+def test_replay_law_looks_at_what_was_replayed_on_itself():
+    source = attacks([F, S, S])
+    row = metrics.replay_law(source, replays(source[:2], "fp32", [1, 0])).iloc[0]
+    assert row.holds and row.n == 2 and row.direct == row.replayed == 1 / 2
+    assert metrics.replay_law(source, replays(source, "int8-dynamic", [1, 1, 1])).empty
 
 
 STATUS = st.lists(st.sampled_from(list(Status)), min_size=1, max_size=30)

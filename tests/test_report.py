@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qrsupport import metrics, report, tables
 from qrsupport.errors import NoRecords
-from qrsupport.records import Record, Replay, Status
+from qrsupport.records import Folder, Record, Replay, Status
 
 NASTY = {
     "script": ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
@@ -60,8 +60,8 @@ def clean():
 
 
 LATENCY = {
-    "fp32": {"median": 3.0, "lower": 2.9, "upper": 3.4},
-    "int8-dynamic": {"median": 1.5, "lower": 1.4, "upper": 1.6},
+    "fp32": {"median": 3.0, "low": 2.9, "high": 3.4},
+    "int8-dynamic": {"median": 1.5, "low": 1.4, "high": 1.6},
 }
 HISTORY = pd.DataFrame(
     {"step": [1, 2, 3], "train_loss": [0.7, 0.5, 0.3], "validation_loss": [np.nan, 0.6, 0.4],
@@ -185,6 +185,7 @@ def test_figures_are_images_with_alt_text_from_the_data_and_leave_nothing_open()
     assert plt.get_fignums() == [] and plt.get_backend() == backend
 
 
+@pytest.mark.filterwarnings("ignore:Glyph")
 def test_alt_text_is_escaped():
     figure = report.latency({'a"><script>\x1b': LATENCY["fp32"]})
     assert "<script" not in figure._repr_html_() and "&quot;&gt;&lt;script&gt;␛" in figure._repr_html_()
@@ -257,6 +258,19 @@ def test_tables_of_nothing_say_so():
 
 def test_cost_that_was_not_measured_is_not_run():
     assert repr(report.adversarial_cost({"seconds": 3.0}, {})).count("not run") == 6
+
+
+def test_headline_text_of_a_run_directory(tmp_path):
+    with pytest.raises(NoRecords):
+        report.headline_text(tmp_path)
+    for stage, kind, made in (("attacks", Record, records()[:3]), ("replays", Replay, replays())):
+        folder = Folder(tmp_path / stage / "one", kind)
+        folder.open({})
+        for r in made:
+            folder.append(r)
+        folder.close()
+    text = report.headline_text(tmp_path)
+    assert "33.3 % [6.1, 79.2], n 3" in text and "100.0 % [43.9, 100.0], n 3" in text and "not run" in text
 
 
 def test_seeds_show_where_they_differ_from_0():
