@@ -21,8 +21,17 @@ from .errors import BadData, MissingResource
 WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 REVIEWS = "imdb/unsup.jsonl.gz"
 STS = "sts/stsbenchmark/sts-{}.csv"
-MADE = {"reviews": 25_000, "window": 5, "least": 10, "dimensions": 200, "smoothing": 0.75, "iterations": 4, "version": 1}
-SIF = 1e-4
+MADE = {
+    "reviews": 25_000,
+    "window": 5,
+    "least": 10,
+    "dimensions": 200,
+    "smoothing": 0.75,
+    "iterations": 4,
+    "sif": 1e-4,
+    "version": 1,
+}
+SHARES = {"word": 2.0, "concept": 3.0, "stop word": 0.2, "dimensions": 64}
 SIMILAR = 4.0
 """STS-B grades from here on count as "means the same": only unimportant details differ."""
 
@@ -77,12 +86,12 @@ class Encoder:
 
 
 class Concepts(Encoder):
-    """Word vectors from the embedded lexicon: nine parts concept, four parts the word itself; stop words count a fifth.
+    """Word vectors from the embedded lexicon: weighed as `SHARES` says.
 
     The threshold is TextFooler's own (0.5 in its code, divided by pi as TextAttack explains).
     """
 
-    dimensions = 64
+    dimensions = SHARES["dimensions"]
     threshold = 0.840845057
 
     def __init__(self, concepts: dict[str, list[str]], stop_words):
@@ -90,10 +99,11 @@ class Concepts(Encoder):
         self.concepts, self.stop_words = concepts, stop_words
 
     def word(self, word: str) -> np.ndarray:
-        vector = 2.0 * arbitrary(f"word {word}", self.dimensions)
+        vector = SHARES["word"] * arbitrary(f"word {word}", self.dimensions)
         names = self.concepts.get(word, [f"only {word}"])
-        vector = vector + 3.0 * np.mean([arbitrary(f"concept {n}", self.dimensions) for n in names], axis=0)
-        return vector * (0.2 if word in self.stop_words else 1.0)
+        shared = np.mean([arbitrary(f"concept {n}", self.dimensions) for n in names], axis=0)
+        vector = vector + SHARES["concept"] * shared
+        return vector * (SHARES["stop word"] if word in self.stop_words else 1.0)
 
 
 class Text(Encoder):
@@ -110,7 +120,7 @@ class Text(Encoder):
         self.rows = {w: i for i, w in enumerate(vocabulary)}
         self.vectors = np.load(folder / "vectors.npy", allow_pickle=False)
         counts = np.load(folder / "counts.npy", allow_pickle=False)
-        self.weights = SIF / (SIF + counts / counts.sum())
+        self.weights = MADE["sif"] / (MADE["sif"] + counts / counts.sum())
         self.threshold = json.loads((folder / "calibration.json").read_text("utf-8"))["threshold"]
 
     def word(self, word: str) -> np.ndarray:
@@ -244,7 +254,7 @@ def calibration(folder: Path | None = None):
     import pandas as pd
 
     if folder is None:
-        from .resources import local_encoder
+        from .sources import encoder_folder
 
-        folder = local_encoder()
+        folder = encoder_folder()[0]
     return pd.DataFrame(json.loads((folder / "calibration.json").read_text("utf-8"))["parts"]).set_index("part")

@@ -13,7 +13,9 @@
 """
 
 import atexit
+import importlib
 import importlib.util
+import logging
 import os
 import shutil
 import stat
@@ -131,6 +133,7 @@ def _import() -> None:
         _lazy(name)
     try:
         importlib.import_module("textattack")
+        logging.getLogger("textattack.shared.utils.install").setLevel(logging.ERROR)  # its remarks on every model
     finally:
         for name, value in before.items():
             os.environ.pop(name, None)

@@ -25,8 +25,8 @@ INFLECTIONS = {
     "adv": ("RB", "RBR", "RBS"),
 }
 NAMES = ("ProperName|", "surname|", "character|")
-MOST = 25
-"""Candidates kept a word and part of speech, the nearest first; TextAttack's own table has about half as many on average."""
+MADE = {"most": 25, "version": 1}
+"""`most`: candidates kept a word and part of speech, the nearest first; `version`: of the filter, raised when it changes."""
 
 
 def glossary(path: Path) -> dict[str, set[tuple[str, str]]]:
@@ -78,7 +78,7 @@ def table(folder: Path, known) -> dict[str, dict[str, list[str]]]:
 
     A candidate shares a sense with the word; both are known to `known(word, pos) -> bool` (WordNet
     has them with that part of speech).  Nearest: most of the two words' senses of that part of
-    speech in common (Jaccard), then alphabetical; at most `MOST`.
+    speech in common (Jaccard), then alphabetical; at most `MADE["most"]`.
 
     Raises MissingResource if a file is not there, BadData if one is malformed.
     """
@@ -97,7 +97,7 @@ def table(folder: Path, known) -> dict[str, dict[str, list[str]]]:
         near = {other for sense in mine for other in groups[sense]} - {word}
         jaccard = {other: len(mine & own[other, pos]) / len(mine | own[other, pos]) for other in near}
         if near:
-            found[word][pos] = sorted(near, key=lambda other: (-jaccard[other], other))[:MOST]
+            found[word][pos] = sorted(near, key=lambda other: (-jaccard[other], other))[: MADE["most"]]
     return dict(found)
 
 
@@ -116,10 +116,13 @@ def build(folder: Path, room: Path) -> dict:
 
 
 class Sememes:
-    """Candidates by word and universal part of speech; an inflected word gets candidates inflected alike (lemminflect)."""
+    """Candidates by word and universal part of speech.
 
-    def __init__(self, table: dict):
-        self.table = table
+    With `inflect`, a word that is not in the table gets its base form's candidates, inflected alike (lemminflect).
+    """
+
+    def __init__(self, table: dict, inflect: bool = True):
+        self.table, self.inflect = table, inflect
         self.find = functools.lru_cache(1 << 16)(self._find)
 
     def __call__(self, word: str, pos: str) -> list[str]:
@@ -128,7 +131,7 @@ class Sememes:
 
     def _find(self, word: str, pos: str) -> tuple[str, ...]:
         as_it_stands = self.table.get(word, {}).get(pos, ())
-        if as_it_stands or not pos or not re.fullmatch(r"[a-z]+", word):
+        if as_it_stands or not pos or not self.inflect or not re.fullmatch(r"[a-z]+", word):
             return tuple(as_it_stands)
         lemma, tag = base(word, pos)
         forms = (inflected(c, tag) for c in self.table.get(lemma, {}).get(pos, ())) if tag else ()

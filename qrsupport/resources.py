@@ -1,0 +1,134 @@
+"""Words that attacks may use: the resource sets `embedded`, `local` and `published`, behind one interface.
+
+`load(name, attack=...)` gives what that attack needs and nothing else, after checking that it is at
+hand.  Where a set differs from what a recipe publishes is said where it is made: thesaurus.py
+(neighbours), sememes.py (HowNet), encoder.py (sentence encoder), tagging.py (parts of speech).
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import catalog, config, encoder, offline, published
+from .errors import MissingResource, NoNetwork, QRError, UnknownName
+
+PARTS = {
+    "textfooler": ("encoder", "neighbours", "tagger"),
+    "pwws": ("substitutes", "stop_words"),
+    "pso": ("sememes", "tagger", "stop_words"),
+    "similarity": ("encoder",),  # measured on every record, whatever the attack
+}
+ALL = ("encoder", "neighbours", "substitutes", "sememes", "tagger", "stop_words")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one resource set supplies; a part that was not asked for is None.
+
+    `parts` maps each loaded part to a digest of the files and settings it is made from, the same on
+    every machine.  Every function is pure:
+
+    - `neighbours(lower-case word) -> list`, nearest first; `word in neighbours`; `neighbours.cosine(a, b)`
+    - `substitutes(word) -> list`, of any part of speech
+    - `sememes(word, "NOUN" | "VERB" | "ADJ" | "ADV") -> list`, lower case
+    - `tagger(words) -> list` of universal tags
+    - `encoder`: an encoder.Encoder, or published.UNIVERSAL for TextAttack's own constraint
+    - `stop_words`: lower case
+    """
+
+    name: str
+    parts: dict[str, str]
+    neighbours: Callable | None = None
+    substitutes: Callable | None = None
+    sememes: Callable | None = None
+    tagger: Callable | None = None
+    encoder: object | None = None
+    stop_words: frozenset | None = None
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits over the set's name and its parts."""
+        return config.key([self.name, self.parts])
+
+    def similarity(self, a: str, b: str) -> float | None:
+        """The angular similarity of two texts, in [0, 1]; None if the set has no encoder of ours at hand."""
+        return self.encoder.similarity(a, b) if isinstance(self.encoder, encoder.Encoder) else None
+
+
+def load(name: str, network: bool = False, attack: str = "") -> Resources:
+    """The parts of resource set `name` that `attack` needs (empty: all parts), loaded once a process.
+
+    The encoder, which measures similarity, comes along with any attack if it is at hand.
+
+    Raises UnknownName for a name that does not exist, NoNetwork for `published` unless `network`,
+    MissingResource for a file or library that is not at hand: each before any other work.
+    """
+    if name not in catalog.RESOURCES:
+        raise UnknownName("resource set", name, catalog.RESOURCES)
+    if attack and attack not in PARTS:
+        raise UnknownName("attack", attack, PARTS)
+    if name == "published" and not network:
+        raise NoNetwork("the published resources are fetched; set network=True, or use resources='local' or 'embedded'")
+    wanted = PARTS[attack] if attack else ALL
+    return _load(name, wanted, offline.data_dir(), os.environ.get("NLTK_DATA"), offline.cache_dir())
+
+
+@functools.lru_cache(8)
+def _load(name, wanted, data, nltk_data, cache) -> Resources:
+    """`load`, memoized; the last three arguments only tell apart the places it reads."""
+    from .sources import LOADERS
+
+    loaded = {part: LOADERS[name][part]() for part in wanted}
+    if "encoder" not in wanted:
+        with contextlib.suppress(MissingResource):
+            loaded["encoder"] = LOADERS[name]["encoder"]()
+    digests = {part: config.key(covers) for part, (_, covers) in loaded.items()}
+    return Resources(name, digests, **{part: content for part, (content, _) in loaded.items()})
+
+
+def status() -> list[dict]:
+    """What is at hand, for `qrsupport doctor`, without loading or fetching it.
+
+    One dict a thing: `set`, `part`, `at_hand`, `where`, `how` (how to get it, empty if it is there).
+    """
+    found = [{"set": "embedded", "part": "all parts", "at_hand": True, "where": "in the package", "how": ""}]
+    return found + _local_status() + _published_status()
+
+
+def _local_status() -> list[dict]:
+    from . import sources
+
+    checks = {
+        "TextFooler's neighbours": lambda: sources.data_files(sources.thesaurus.LISTS),
+        "material for the sentence encoder": lambda: sources.data_files(
+            sources.encoder.REVIEWS, sources.encoder.STS.format("dev"), sources.encoder.STS.format("test")
+        ),
+        "material for PSO's candidates": lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES)),
+        "WordNet": lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET),
+        "perceptron tagger": lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON),
+        "universal tag map": lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map"),
+    }
+    found = []
+    for part, check in checks.items():
+        try:
+            got, how = check(), ""
+        except QRError as e:
+            got, how = None, str(e)
+        where = str(got[0]) if isinstance(got, tuple) else "NLTK's data path" if got else ""
+        found.append({"set": "local", "part": part, "at_hand": got is not None, "where": where, "how": how})
+    return found
+
+
+def _published_status() -> list[dict]:
+    folder = offline.cache_dir() / "published"
+    found = []
+    for part, files in published.FILES.items():
+        there = all((folder / name).is_file() for name in files)
+        how = "" if there else "run with resources='published' and network=True"
+        found.append({"set": "published", "part": part, "at_hand": there, "where": str(folder), "how": how})
+    there = published.has_sentence_encoder()
+    how = "" if there else published.GET_UNIVERSAL
+    found.append({"set": "published", "part": published.UNIVERSAL, "at_hand": there, "where": "", "how": how})
+    return found

@@ -1,0 +1,200 @@
+"""How each part of each resource set is loaded: functions that return (content, what its digest covers).
+
+Each raises MissingResource (or NoNetwork) naming what is not at hand and how to get it.  What a
+digest covers are source files and settings, not what is computed from them, so that it is the same
+on every machine.
+"""
+
+import functools
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from . import config, embedded, encoder, offline, published, sememes, store, tagging, thesaurus
+from .errors import MissingResource
+
+WORDNET = ("data.adj", "data.adv", "data.noun", "data.verb", "index.adj", "index.adv", "index.noun", "index.verb")
+PERCEPTRON = tuple(f"averaged_perceptron_tagger_eng.{part}.json" for part in ("classes", "tagdict", "weights"))
+ELSE = "set QRSUPPORT_DATA to a directory that holds it, or use resources='embedded'"
+
+
+# embedded ------------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _lexicon() -> thesaurus.Lexicon:
+    return thesaurus.Lexicon(embedded.lexicon())
+
+
+def _embedded_neighbours():
+    return _lexicon().neighbours(), _lexicon().groups
+
+
+def _embedded_substitutes():
+    return _lexicon().substitutes, _lexicon().groups
+
+
+def _embedded_sememes():
+    return sememes.Sememes(_lexicon().table(), inflect=False), _lexicon().groups
+
+
+def _embedded_tagger():
+    made_from = [_lexicon().groups, tagging.TAGS, tagging.SUFFIXES]
+    return tagging.Dictionary(_lexicon().parts_of_speech), made_from
+
+
+def _embedded_encoder():
+    words = offline.stop_words()
+    return encoder.Concepts(_lexicon().concepts, frozenset(words)), [_lexicon().groups, words, encoder.SHARES]
+
+
+def _embedded_stop_words():
+    return frozenset(offline.stop_words()), offline.stop_words()
+
+
+# local ---------------------------------------------------------------------------------------------------------------
+
+
+def data_files(*names: str) -> tuple[Path, dict[str, str]]:
+    """QRSUPPORT_DATA and {name: sha256} of files below it.  Raises MissingResource if one is not there."""
+    data = offline.data_dir()
+    if data is None:
+        raise MissingResource(f"{names[0]} lies in the data directory, but QRSUPPORT_DATA is not set; {ELSE}")
+    for name in names:
+        if not (data / name).is_file():
+            raise MissingResource(f"{data / name} is not there; {ELSE}")
+    return data, {name: store.sha256(data / name) for name in names}
+
+
+def nltk_files(package: str, *names: str) -> str:
+    """A digest of files of an NLTK package such as `corpora/wordnet`, unpacked or zipped, wherever NLTK finds it.
+
+    Raises MissingResource if NLTK has none that it may read.
+    """
+    import nltk
+
+    offline.nltk_path()
+    total, last = hashlib.sha256(), package.rsplit("/", 1)[1]
+    for name in names:
+        try:
+            try:
+                found = nltk.data.find(f"{package}/{name}")
+            except LookupError:
+                found = nltk.data.find(f"{package}.zip/{last}/{name}")
+        except LookupError:
+            how = f"with a network run nltk.download({last!r}); or {ELSE}"
+            raise MissingResource(f"NLTK has no {package}/{name} that it may read; {how}") from None
+        with found.open() as f:
+            total.update(f.read())
+    return total.hexdigest()
+
+
+def _local_neighbours():
+    data, digest = data_files(thesaurus.LISTS)
+    return thesaurus.read_lists(data), digest
+
+
+def _local_substitutes():
+    return thesaurus.wordnet_substitutes, nltk_files("corpora/wordnet", *WORDNET)
+
+
+def _local_sememes():
+    data, files = data_files(*(f"hownet/{name}" for name in sememes.FILES))
+    depends = {"files": files, "wordnet": nltk_files("corpora/wordnet", *WORDNET), "settings": sememes.MADE}
+    folder = offline.cache_dir() / f"sememes-{config.key(depends)}"
+    store.made(folder, depends, lambda room: sememes.build(data / "hownet", room))
+    table = json.loads((folder / "sememes.json").read_text("utf-8"))
+    return sememes.Sememes(table), [depends, version("lemminflect")]
+
+
+def _nltk_tagger():
+    tagger = nltk_files("taggers/averaged_perceptron_tagger_eng", *PERCEPTRON)
+    return tagging.perceptron(), [tagger, nltk_files("taggers/universal_tagset", "en-ptb.map")]
+
+
+def encoder_folder() -> tuple[Path, dict]:
+    """The folder of the sentence encoder built from text, made in half a minute if need be, and what it depends on."""
+    data, files = data_files(encoder.REVIEWS, *(encoder.STS.format(part) for part in ("dev", "test")))
+    depends = {"files": files, "settings": encoder.MADE}
+    folder = offline.cache_dir() / f"encoder-{config.key(depends)}"
+    return store.made(folder, depends, lambda room: encoder.build(data, room)), depends
+
+
+def _local_encoder():
+    folder, depends = encoder_folder()
+    return encoder.Text(folder), depends
+
+
+def _nltk_stop_words():
+    from nltk.corpus import stopwords
+
+    offline.nltk_path()
+    words = sorted(stopwords.words("english"))
+    return frozenset(words), words
+
+
+# published -----------------------------------------------------------------------------------------------------------
+
+
+def _published(part: str) -> tuple[Path, dict]:
+    folder = offline.cache_dir() / "published"
+    return folder, published.fetch(part, folder)
+
+
+def _published_neighbours():
+    folder, digest = _published("vectors")
+    return published.Vectors(folder / published.VECTORS), digest
+
+
+def _published_substitutes():
+    _published("wordnet")
+    return _local_substitutes()
+
+
+def _published_sememes():
+    folder, digest = _published("hownet")
+    return sememes.Sememes(published.sememe_table(folder / published.HOWNET), inflect=False), digest
+
+
+def _published_tagger():
+    _published("tagger")
+    return _nltk_tagger()
+
+
+def _published_encoder():
+    published.need_sentence_encoder()
+    return published.UNIVERSAL, published.UNIVERSAL
+
+
+def _published_stop_words():
+    _published("stopwords")
+    return _nltk_stop_words()
+
+
+LOADERS = {
+    "embedded": {
+        "encoder": _embedded_encoder,
+        "neighbours": _embedded_neighbours,
+        "substitutes": _embedded_substitutes,
+        "sememes": _embedded_sememes,
+        "tagger": _embedded_tagger,
+        "stop_words": _embedded_stop_words,
+    },
+    "local": {
+        "encoder": _local_encoder,
+        "neighbours": _local_neighbours,
+        "substitutes": _local_substitutes,
+        "sememes": _local_sememes,
+        "tagger": _nltk_tagger,
+        "stop_words": _nltk_stop_words,
+    },
+    "published": {
+        "encoder": _published_encoder,
+        "neighbours": _published_neighbours,
+        "substitutes": _published_substitutes,
+        "sememes": _published_sememes,
+        "tagger": _published_tagger,
+        "stop_words": _published_stop_words,
+    },
+}
