@@ -56,7 +56,7 @@ def depends(p: config.Parameters, variant: str, split: data.Split, model: victim
         "parameters": config.identity(p, variant, attack=True),
         "examples": texts.hexdigest(),
         "model": model.digest,
-        "resources": resources.load(p.resources, p.network).digest,
+        "resources": resources.load(p.resources, p.network, p.attack).digest,
         "versions": {v: version(v) for v in VERSIONS},
     }
 

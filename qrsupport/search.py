@@ -2,23 +2,26 @@
 
 import random
 import time
-from collections import OrderedDict
 
 import numpy as np
 
-from . import attacks, engine, records, resources, victim
+from . import attacks, engine, fast, records, resources, victim
 from .records import Status
 
 
 class Searcher:
-    """One classifier and one recipe, ready to attack examples."""
+    """One classifier and one recipe, ready to attack examples; `stock`: with TextAttack's parts as they are."""
 
-    def __init__(self, task):
+    def __init__(self, task, stock: bool = False):
         p = task.p
-        self.task, self.resources = task, resources.load(p.resources, p.network)
-        self.victim = victim.load(task.model)
+        self.task, self.victim = task, victim.load(task.model)
         self.wrapper = attacks.Wrapper(self.victim)
-        self.attack = attacks.build(p.attack, self.resources, self.wrapper, p.query_budget)
+        words = resources.load(p.resources, p.network, p.attack)
+        self.attack = attacks.build(p.attack, words, self.wrapper, p.query_budget)
+        self.text = fast.AttackedText if stock else fast.Text
+        if not stock:
+            self.attack = fast.accelerate(self.attack)
+        self.encoder = None if p.resources == "published" else resources.load(p.resources, attack="similarity").encoder
 
     def __call__(self, example: engine.Example) -> records.Record:
         """The example's record; an exception becomes a record with status `error`."""
@@ -38,7 +41,7 @@ class Searcher:
         random.seed(seed)
         np.random.seed(seed)
         self.wrapper.asked = 0
-        return self.fields(self.attack.attack(OrderedDict(text=example.text), example.label))
+        return self.fields(self.attack.attack(self.text(example.text), example.label))
 
     def fields(self, result) -> dict:
         """The record's fields from TextAttack's result."""
@@ -54,7 +57,7 @@ class Searcher:
             "perturbed": end.text,
             "words": start.num_words,
             "words_changed": len(start.all_words_diff(end)),
-            "similarity": self.resources.similarity(start.text, end.text),
+            "similarity": self.encoder and self.encoder.similarity(start.text, end.text),
             "queries": int(result.num_queries),
             "evaluations": self.wrapper.asked,
         }
