@@ -19,8 +19,8 @@ from .errors import BadData, UnknownName
 SIZES = {"train": 4000, "validation": 500, "test": 1000}
 LABEL_NOISE = 0.03  # share of training labels replaced by another class; validation and test labels are all right
 ZIPF = 2.2  # the k-th word of a group has a weight of k to the power -2.2
-NEGATION = 0.2  # share of the clauses of a review that negate, a quarter of it where clauses disagree
-CONTRAST = 0.25  # share of the reviews whose clauses disagree
+NEGATION = 0.3  # share of the clauses of a review that negate, a quarter of it where clauses disagree
+CONTRAST = 0.22  # share of the reviews whose clauses disagree
 MIXED = 0.4  # share of the emotion sentences that name another emotion too
 POS = ("noun", "verb", "adj", "adv")
 CLASSES = (*DATASETS["embedded"].labels, *EMOTIONS, "neutral")
@@ -78,30 +78,36 @@ class Writer:
         """One of a sequence, each as likely."""
         return items[int(self.random() * len(items))]
 
-    def word(self, concept: str) -> str:
-        """A word of a concept of the lexicon, the first the most likely."""
-        words = concepts()[concept].words
-        weights = [(k + 1) ** -ZIPF for k in range(len(words))]
+    def common(self, items, exponent: float):
+        """One of a sequence, the k-th with a weight of k to the power -`exponent`."""
+        weights = [(k + 1) ** -exponent for k in range(len(items))]
         left = self.random() * sum(weights)
-        for word, weight in zip(words, weights, strict=True):
+        for item, weight in zip(items, weights, strict=True):
             left -= weight
             if left < 0:
-                return word
-        return words[0]
+                return item
+        return items[0]
+
+    def word(self, concept: str) -> str:
+        """A word of a concept of the lexicon, the first the most likely."""
+        return self.common(concepts()[concept].words, ZIPF)
 
     def fill(self, template: str, rules: dict[str, tuple[str, ...]]) -> str:
         """The template with each name in braces grown into words."""
 
         def grow(match):
             name = match[1]
-            return self.fill(self.pick(rules[name]), rules) if name in rules else self.word(name)
+            if name not in rules:
+                return self.word(name)
+            ranked = name in grammar.RANKED
+            return self.fill(self.common(rules[name], 1) if ranked else self.pick(rules[name]), rules)
 
         return re.sub(r"\{(\w+)\}", grow, template)
 
 
 @cache
 def names(concepts: str) -> tuple[str, ...]:
-    """The templates of concepts separated by spaces."""
+    """The templates of concepts separated by spaces, or of rules."""
     return tuple(f"{{{concept}}}" for concept in concepts.split())
 
 
@@ -118,7 +124,8 @@ def clause_rules(kind: str, whole: str, aspect: tuple[str, ...], side: int) -> d
     rules = {"WHOLE": names(whole), "ASPECT": names(aspect[1]), "DEGREE": grammar.DEGREES, "GOT": names(subject.got)}
     for prefix, take in (("", 1 - side), ("UN_", side)):
         rules[prefix + "ANY"] = names(grammar.ANYTHING[take])
-        rules[prefix + "ADJ"] = names(grammar.ANYTHING[take]) + names(aspect[2 + take])
+        rules[prefix + "FIT"] = names(aspect[2 + take])
+        rules[prefix + "ADJ"] = names(f"{prefix}ANY {prefix}FIT")
         rules[prefix + "CHARM"] = names((subject.merits, subject.faults)[take])
         rules |= {prefix + role: names(words[take]) for role, words in grammar.SIDES.items()}
     rules["IMPRESSED"] += names(subject.effect) if side == 0 else ()

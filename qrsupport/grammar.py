@@ -76,6 +76,8 @@ ANYTHING = (
     "bad terrible pathetic disappointing mediocre annoying ridiculous weak unpleasant",
 )
 
+RANKED = ("ANY", "FIT", "UN_ANY", "UN_FIT")  # rules whose first alternatives are the most likely
+
 # Words that take a side, by role: positive | negative.
 SIDES = {
     "LOVED": ("loved enjoyed admired", "hated disliked"),
@@ -112,18 +114,21 @@ PLAIN_ONLY = (
 )
 NEGATED = (
     "the {ASPECT} is not {UN_ADJ}",
+    "the {ASPECT} is not {UN_ADJ}",
     "the {ASPECT} is not at all {UN_ADJ}",
-    "the {ASPECT} is never {UN_ADJ}",
-    "the {ASPECT} is anything but {UN_ADJ}",
-    "the {ASPECT} is far from {UN_ADJ}",
-    "the {ASPECT} is hardly {UN_ADJ}",
-    "there is nothing {UN_ADJ} about the {ASPECT}",
+    "this {WHOLE} is not {UN_ANY}",
     "this is not a {UN_ANY} {WHOLE}",
+    "the {ASPECT} is never {UN_ADJ}",
+    "the {ASPECT} is never {UN_ADJ}",
+    "the {ASPECT} is hardly {UN_ADJ}",
+    "the {ASPECT} is far from {UN_ADJ}",
+    "the {ASPECT} is anything but {UN_ADJ}",
+    "there is nothing {UN_ADJ} about the {ASPECT}",
     "i did not {UN_LOVE} the {ASPECT}",
     "the {ASPECT} did not {UN_IMPRESS} me",
     "the {ASPECT} does not {UN_WORK}",
-    "this {WHOLE} has no {UN_CHARM}",
     "the {ASPECT} {DONE_NOT_WELL}",
+    "this {WHOLE} has no {UN_CHARM}",
 )
 NEGATED_ONLY = (
     ("you will not {regret} this {WHOLE}", "the {price} is not {expensive}"),
@@ -144,14 +149,16 @@ AGREEING = (
 DISAGREEING = (
     "{OTHER} , but {MAIN}",
     "{OTHER} , but {MAIN}",
+    "{OTHER} , but {MAIN}",
+    "{OTHER} , but {MAIN}",
     "{OTHER} , yet {MAIN}",
     "{OTHER} . {still} , {MAIN}",
+    "although {OTHER} , {MAIN}",
     "although {OTHER} , {MAIN}",
     "even though {OTHER} , {MAIN}",
     "{MAIN} , although {OTHER}",
     "{MAIN} , even though {OTHER}",
     "despite the {UN_ADJ} {ASPECT} , {SAME}",
-    "{SAME} , despite the {UN_ADJ} {ASPECT}",
 )
 OPENINGS = (
     "{honestly} ,",
