@@ -5,7 +5,8 @@ goal function, search and all their settings are upstream's.  While it runs, the
 would load data stand for the ones below, which take the same arguments and the data from a resource
 set.  Differences from upstream, each because of the data or for reproducibility: WordNet candidates
 come sorted; a sentence encoder brings its own threshold; PSO's parts of speech come from the
-resource set's tagger in place of flair's; stop words that a recipe does not list come from the set.
+resource set's tagger in place of flair's; stop words that a recipe does not list come from the set; PSO gives up
+on a text without words instead of raising an error.
 """
 
 import threading
@@ -23,6 +24,7 @@ from textattack.constraints.pre_transformation import StopwordModification
 from textattack.constraints.semantics import WordEmbeddingDistance
 from textattack.constraints.semantics.sentence_encoders import SentenceEncoder
 from textattack.models.wrappers import ModelWrapper
+from textattack.search_methods import ParticleSwarmOptimization
 from textattack.shared import AbstractWordEmbedding
 from textattack.transformations import WordSwapEmbedding, WordSwapHowNet, WordSwapWordNet
 from textattack.transformations.word_swaps.word_swap import WordSwap
@@ -137,8 +139,15 @@ class Encoded(SentenceEncoder):
         return self.model.encode(sentences)
 
 
+class Swarm(ParticleSwarmOptimization):
+    """ParticleSwarmOptimization that gives up on a text without words, where upstream's raises ValueError."""
+
+    def perform_search(self, initial_result):
+        return super().perform_search(initial_result) if initial_result.attacked_text.words else initial_result
+
+
 def replacements(resources: Resources) -> dict:
-    """For each name that a recipe calls and that would load data, what takes its place."""
+    """For each name that a recipe calls and that would load data (or cannot take every text), what takes its place."""
 
     def stop_words(stopwords=None, language="english"):
         return StopwordModification(stopwords=resources.stop_words if stopwords is None else stopwords)
@@ -154,6 +163,7 @@ def replacements(resources: Resources) -> dict:
         "WordSwapWordNet": lambda: WordNet(resources.substitutes),
         "WordSwapHowNet": lambda: HowNet(resources.sememes, resources.tagger),
         "StopwordModification": stop_words,
+        "ParticleSwarmOptimization": Swarm,
     }
     if resources.encoder == published.UNIVERSAL:
         del found["UniversalSentenceEncoder"]

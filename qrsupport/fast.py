@@ -30,7 +30,6 @@ textattack = offline.textattack()
 
 from textattack.goal_function_results import ClassificationGoalFunctionResult, GoalFunctionResultStatus
 from textattack.goal_functions import UntargetedClassification
-from textattack.search_methods import ParticleSwarmOptimization
 from textattack.shared import AttackedText
 from textattack.shared.utils import words_from_text
 
@@ -268,8 +267,8 @@ class SentenceConstraint(attacks.Encoded):
         return super()._score_list(starting_text, transformed_texts)
 
 
-class Swarm(ParticleSwarmOptimization):
-    """ParticleSwarmOptimization that looks for the best neighbours of a text once an example."""
+class Swarm(attacks.Swarm):
+    """attacks.Swarm that looks for the best neighbours of a text once an example."""
 
     def __init__(self):
         self._known = {}
@@ -301,7 +300,7 @@ class Swarm(ParticleSwarmOptimization):
         return True
 
 
-FASTER = {attacks.Tagged: PartOfSpeech, attacks.Encoded: SentenceConstraint, ParticleSwarmOptimization: Swarm}
+FASTER = {attacks.Tagged: PartOfSpeech, attacks.Encoded: SentenceConstraint, attacks.Swarm: Swarm}
 
 
 def faster(part):

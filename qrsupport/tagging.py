@@ -1,6 +1,7 @@
 """Parts of speech: `tag(words)` gives one universal tag a word, whatever its source."""
 
 import functools
+import itertools
 import re
 
 from .perceptron import Perceptron
@@ -61,8 +62,7 @@ class Dictionary:
 
     def __call__(self, words: list[str]) -> list[str]:
         """Universal tags (NOUN, VERB, ADJ, ...), as many as words."""
-        before = ["", *words[:-1]]
-        return [self._tag(word.lower(), previous.lower()) for word, previous in zip(words, before, strict=True)]
+        return [self._tag(word.lower(), previous.lower()) for previous, word in itertools.pairwise(["", *words])]
 
     def _tag(self, word: str, previous: str) -> str:
         own = [UNIVERSAL[pos] for pos in self.parts_of_speech(word)]
