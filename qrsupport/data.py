@@ -6,6 +6,7 @@ published files and the hub's copies agree.
 
 import hashlib
 import json
+import functools
 import os
 import random
 import zipfile
@@ -239,7 +240,7 @@ def read(name: str, network: bool = False) -> dict[str, Rows]:
     Raises MissingResource if the directory lacks it, NoNetwork if there is neither directory nor leave to fetch.
     """
     if name in embedded.WRITERS:
-        return embedded.generate(name)
+        return generated(name)
     if name not in READERS:
         raise UnknownName("dataset", name, catalog.DATASETS)
     root = os.environ.get("QRSUPPORT_DATA", "")
@@ -255,6 +256,12 @@ def read(name: str, network: bool = False) -> dict[str, Rows]:
             "or set QRSUPPORT_DATA to a directory that holds the published files"
         )
     return read_hub(name)
+
+
+@functools.cache
+def generated(name: str) -> dict[str, Rows]:
+    """As `embedded.generate`, once a process."""
+    return embedded.generate(name)
 
 
 def load(p: Parameters) -> Dataset:
