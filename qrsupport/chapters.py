@@ -210,7 +210,9 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
     try:
         done = papermill.execute_notebook(
             str(path), None, parameters=given, cwd=str(config.project()), progress_bar=False,
-            kernel_name="python3", kernel_manager_class=_manager(), stdout_file=stream, stderr_file=stream,
+            kernel_name="python3", kernel_manager_class=_manager(),
+            extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
+            stdout_file=stream, stderr_file=stream,
         )  # fmt: skip
     except papermill.PapermillExecutionError as e:
         own = {kind.__name__: kind for kind in _errors(QRError)}

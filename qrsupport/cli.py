@@ -151,17 +151,27 @@ def _cpu():
     for flag, use in FLAGS.items():
         click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
     if not flags & set(NO_OVERFLOW):
-        click.echo("  without any of the last, 8-bit sums can overflow: set the parameter reduce_range to true")
+        click.echo("  none of those without overflow: the slower exact 8-bit kernel is used")
 
 
 def _at_hand():
-    """Resource sets and data, from `resources.status()`: dicts with name, present, where and remedy."""
+    """Data sets, then `resources.status()`: what is there and where, or how to get it."""
     from . import resources
 
-    click.echo("Data and resources")
+    root = os.environ.get("QRSUPPORT_DATA", "")
+    click.echo("Data sets")
+    for name in catalog.DATASETS:
+        inside = name.startswith("embedded")
+        there = inside or (root and (Path(root) / name).is_dir())
+        how = f"put the published files in {root or 'a directory that QRSUPPORT_DATA names'}, or set network to true"
+        _line(name, there, "in the package" if inside else Path(root) / name, how)
+    click.echo("Resources of the attacks")
     for item in resources.status():
-        click.echo(f"  {item['name']:24} {'yes' if item['present'] else 'no':4} "
-                   f"{item['where'] if item['present'] else item['remedy']}")  # fmt: skip
+        _line(f"{item['set']}: {item['part']}", item["at_hand"], item["where"], item["how"])
+
+
+def _line(what: str, there: bool, where, how: str):
+    click.echo(f"  {what:44} {'yes' if there else 'no':4} {where if there else how}")
 
 
 def _reach(host: str):
