@@ -90,10 +90,6 @@ class Victim:
         """Whether the text is longer than `max_length` tokens, so that its end is not read."""
         return bool(self._encode(text).overflowing)
 
-    def ids(self, text: str) -> list[int]:
-        """The token ids that the classifier is given for a text."""
-        return self._encode(text).ids
-
     def _encode(self, text: str):
         return self.tokenizer.encode(clean(text))
 
