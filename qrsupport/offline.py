@@ -86,9 +86,9 @@ def nltk_path() -> None:
 
 
 def readable(folder: Path) -> Path:
-    """`folder`, or a copy in the cache directory if group or others may write to any part of it."""
+    """`folder`, or a copy in the cache directory if another account may write to any part of it."""
     everything = (folder, *folder.rglob("*"))
-    if not any(p.lstat().st_mode & (stat.S_IWGRP | stat.S_IWOTH) for p in everything):
+    if not any(writable_by_others(p.lstat()) for p in everything):
         return folder
     files = [p for p in everything if p.is_file()]
     seen = {str(p.relative_to(folder)): [p.stat().st_size, p.stat().st_mtime_ns] for p in files}
@@ -101,6 +101,11 @@ def readable(folder: Path) -> Path:
             p.chmod(0o755 if p.is_dir() else 0o644)
 
     return store.made(cache_dir() / f"nltk_data-{key([str(folder), seen])}", {"files": seen}, copy)
+
+
+def writable_by_others(status: os.stat_result) -> bool:
+    """NLTK's rule: group or others may write, or the owner is neither this account nor root."""
+    return bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) or status.st_uid not in (0, os.geteuid())
 
 
 def private() -> Path:
