@@ -79,7 +79,9 @@ def nltk_path() -> None:
     data = data_dir()
     if data and (data / "nltk_data").is_dir():
         first.append(readable(data / "nltk_data"))
-    first.append(cache_dir() / "published" / "nltk_data")
+    fetched = cache_dir() / "published" / "nltk_data"
+    if fetched.is_dir():
+        first.append(readable(fetched))
     first = [str(d) for d in first]
     last = str(private() / "nltk_data")
     nltk.data.path[:] = [*first, *(d for d in nltk.data.path if d not in (*first, last)), last]

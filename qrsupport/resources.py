@@ -18,7 +18,6 @@ PARTS = {
     "textfooler": ("encoder", "neighbours", "tagger"),
     "pwws": ("substitutes", "stop_words"),
     "pso": ("sememes", "tagger", "stop_words"),
-    "similarity": ("encoder",),  # measured on every record, whatever the attack
 }
 ALL = ("encoder", "neighbours", "substitutes", "sememes", "tagger", "stop_words")
 
@@ -60,7 +59,7 @@ class Resources:
 def load(name: str, network: bool = False, attack: str = "") -> Resources:
     """The parts of resource set `name` that `attack` needs (empty: all parts), loaded once a process.
 
-    The encoder, which measures similarity, comes along with any attack if it is at hand.
+    The encoder, which measures the similarity in every record, comes along with any attack if it is at hand.
 
     Raises UnknownName for a name that does not exist, NoNetwork for `published` unless `network`,
     MissingResource for a file or library that is not at hand: each before any other work.

@@ -16,12 +16,11 @@ class Searcher:
         p = task.p
         self.task, self.victim = task, victim.load(task.model)
         self.wrapper = attacks.Wrapper(self.victim)
-        words = resources.load(p.resources, p.network, p.attack)
-        self.attack = attacks.build(p.attack, words, self.wrapper, p.query_budget)
+        self.words = resources.load(p.resources, p.network, p.attack)
+        self.attack = attacks.build(p.attack, self.words, self.wrapper, p.query_budget)
         self.text = fast.AttackedText if stock else fast.Text
         if not stock:
             self.attack = fast.accelerate(self.attack)
-        self.encoder = None if p.resources == "published" else resources.load(p.resources, attack="similarity").encoder
 
     def __call__(self, example: engine.Example) -> records.Record:
         """The example's record; an exception becomes a record with status `error`."""
@@ -57,7 +56,7 @@ class Searcher:
             "perturbed": end.text,
             "words": start.num_words,
             "words_changed": len(start.all_words_diff(end)),
-            "similarity": self.encoder and self.encoder.similarity(start.text, end.text),
+            "similarity": self.words.similarity(start.text, end.text),
             "queries": int(result.num_queries),
             "evaluations": self.wrapper.asked,
         }

@@ -149,6 +149,18 @@ def test_first_fetch_is_trusted_and_later_changes_are_refused(tmp_path, monkeypa
         published.fetch("hownet", tmp_path)
 
 
+def test_zipped_nltk_data_are_read_like_unpacked_ones(alone):
+    folder = offline.cache_dir() / "published" / "nltk_data" / "corpora"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "sample.zip", "w") as archive:
+        archive.writestr("sample/one", b"content")
+    (folder / "other").mkdir()
+    (folder / "other" / "one").write_bytes(b"content")
+    assert sources.nltk_files("corpora/sample", "one") == sources.nltk_files("corpora/other", "one")
+    with pytest.raises(MissingResource, match="corpora/sample/two"):
+        sources.nltk_files("corpora/sample", "two")
+
+
 def test_unreachable_host_is_no_network():
     with pytest.raises(NoNetwork, match="cannot fetch"):
         published._get("http://127.0.0.1:9/none")
