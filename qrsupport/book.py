@@ -79,7 +79,9 @@ def site(executed: list[Path]) -> Path:
     root, folder = config.project(), stage([Path(f) for f in executed])
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(folder), "--path-output", str(root),
                "-W", "-n", "--keep-going", "--all"]  # fmt: skip
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    done = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     store.write_text(root / "_build" / "site.log", done.stdout)
     if done.returncode:
         raise ChapterFailed(f"the site could not be built (all of it in _build/site.log):\n{done.stdout[-3000:]}")
@@ -103,7 +105,9 @@ def make(profile: str, given: dict, cores: int) -> None:
     with store.lock(root / "_build" / "workflow"):
         done = subprocess.run(command, check=False, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)})
     if done.returncode:
-        raise ChapterFailed("some chapters failed, see above; running it again goes on from what is done")
+        raise ChapterFailed(
+            "some jobs failed, see above and the newest file in .snakemake/log; running it again goes on from what is done"
+        )
     print(f"\n{root / '_build' / 'html' / 'index.html'}\n")
     print(headline(run_dir))
     print(f"\ntime taken: {duration(time.monotonic() - started)}")

@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,12 +209,13 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
 
     path, stream = template(chapter), Relay(label or chapter)
     try:
-        done = papermill.execute_notebook(
-            str(path), None, parameters=given, cwd=str(config.project()), progress_bar=False,
-            kernel_name="python3", kernel_manager_class=_manager(),
-            extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
-            stdout_file=stream, stderr_file=stream,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="qr-") as room:
+            done = papermill.execute_notebook(
+                str(path), None, parameters=given, cwd=str(config.project()), progress_bar=False,
+                kernel_name="python3", kernel_manager_class=_manager(room),
+                extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
+                stdout_file=stream, stderr_file=stream,
+            )  # fmt: skip
     except papermill.PapermillExecutionError as e:
         own = {kind.__name__: kind for kind in _errors(QRError)}
         if e.ename in own:
@@ -228,13 +230,14 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
     return out
 
 
-def _manager():
-    """A kernel manager that talks to its kernel by sockets in the file system: no port, no network interface needed."""
+def _manager(room: str) -> type:
+    """A kernel manager that talks to its kernel by sockets in the folder `room`: no port, no network interface."""
     from jupyter_client.manager import AsyncKernelManager
-    from traitlets import CaselessStrEnum
+    from traitlets import CaselessStrEnum, Unicode
 
     class Local(AsyncKernelManager):
         transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc")
+        ip = Unicode(f"{room}/kernel")
 
     return Local
 

@@ -1,0 +1,98 @@
+"""The command line: lists, exit codes, one line for an error, nothing half-written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from qrsupport import catalog, chapters, cli, config
+
+
+def run(*arguments, **kwargs):
+    return subprocess.run([sys.executable, "-m", "qrsupport", *arguments], capture_output=True, text=True, **kwargs)
+
+
+def test_list_json_covers_the_catalogue():
+    found = json.loads(run("list", "--json").stdout)
+    for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources", "profiles"):
+        assert list(found[kind]) == list(getattr(catalog, kind.upper()))
+        assert all(line and "\n" not in line for line in found[kind].values())
+    assert set(found["chapters"]) == set(config.CHAPTERS)
+
+
+def test_list_shows_every_name():
+    words = run("list").stdout.split()
+    assert {*catalog.DATASETS, *catalog.VARIANTS, *catalog.ATTACKS, *catalog.PROFILES} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "atack"], "did you mean 'attack'?"),
+        (["run", "attack", "-p", "atack", "pso"], "did you mean 'attack'?"),
+        (["run", "finetune", "-p", "attack", "pso"], "unknown parameter of the chapter 'finetune'"),
+        (["run", "attack", "-p", "attack", "pvvs"], "unknown attack 'pvvs'"),
+        (["run", "attack", "-p", "dataset", "sst"], "did you mean 'sst2'?"),
+        (["run", "attack", "-p", "targets", "fp32,int8"], "unknown targets 'int8'"),
+        (["run", "attack", "-p", "n", "many"], "'many'"),
+        (["run", "attack", "-p", "n", "-3"], "n=-3 is out of range"),
+        (["run", "finetune", "-p", "learning_rate", "nan"], "learning_rate=nan is out of range"),
+        (["run", "finetune", "-p", "network", "perhaps"], "'perhaps'"),
+        (["book", "--profile", "qiuck"], "did you mean 'quick'?"),
+        (["book", "-p", "epoch", "1"], "did you mean 'epochs'?"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, said, tmp_path):
+    done = run(*arguments, env=os.environ | {"QRSUPPORT_RUNS": str(tmp_path / "runs")})
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_run_outside_a_checkout_says_so(tmp_path):
+    done = run("run", "attack", cwd=tmp_path)
+    assert done.returncode == 2 and "inside a checkout" in done.stderr
+
+
+def test_error_inside_a_chapter_is_one_line_too(tmp_path):
+    done = run("run", "compare", "-p", "run_dir", str(tmp_path / "empty"), "--out", str(tmp_path / "out.ipynb"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no records under") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupt_exits_130_and_writes_nothing(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qrsupport", "run", "compare", "--out", str(tmp_path / "out.ipynb")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"QRSUPPORT_RUNS": str(tmp_path / "runs")},
+    )  # fmt: skip
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_doctor_names_versions_flags_and_what_is_at_hand(tmp_path):
+    done = run("doctor", env={k: v for k, v in os.environ.items() if k != "QRSUPPORT_DATA"} | {"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    for word in (*cli.TOOLS, *cli.FLAGS, "embedded"):
+        assert word in done.stdout
+    assert "QRSUPPORT_DATA" in done.stdout  # how to get the rest
+
+
+def test_cpu_flags():
+    text = "processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni\nbugs\t\t: none\n\nFeatures\t: fp asimddp\n"
+    assert cli.cpu_flags(text) == {"fpu", "avx2", "avx512_vnni", "fp", "asimddp"}
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False), ("1", True), ("0", False)])
+def test_booleans(text, value):
+    assert chapters.value("per_channel", text) is value
