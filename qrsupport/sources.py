@@ -96,7 +96,11 @@ def _local_neighbours():
 
 
 def _local_substitutes():
-    return thesaurus.wordnet_substitutes, nltk_files("corpora/wordnet", *WORDNET)
+    digest = nltk_files("corpora/wordnet", *WORDNET)
+    from nltk.corpus import wordnet
+
+    wordnet.ensure_loaded()  # seconds, which would count as the first example's
+    return thesaurus.wordnet_substitutes, digest
 
 
 def _local_sememes():
