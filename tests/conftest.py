@@ -1,0 +1,17 @@
+"""What several test files share: one small classifier of real architecture, trained for a moment."""
+
+import os
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+from qrsupport import config, train
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """Parameters of a run directory that holds a bert-small fine-tuned on a part of the embedded data."""
+    p = config.make(train_limit=1200, epochs=3, n=10, run_dir=str(tmp_path_factory.mktemp("runs")))
+    train.checkpoint(p)
+    return p

@@ -1,0 +1,156 @@
+"""Attacks are run as TextAttack runs them, resume, and give the same records whoever runs them."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from qrsupport import config, data, engine, records, replay, search, variants, workers
+from qrsupport.errors import AttackFailures, StaleArtefact, UnknownName
+from qrsupport.records import Folder, Replay, Status
+
+ATTACKS = ("textfooler", "pwws", "pso")
+
+
+@pytest.fixture(scope="module")
+def p(tiny):
+    return dataclasses.replace(tiny, n=8)
+
+
+def content(path):
+    """The records of a folder without their timing."""
+    return [dataclasses.replace(r, timing={}) for r in Folder(path).load()]
+
+
+def examples(p, n):
+    split = data.load(p).eval_split()
+    return [engine.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
+def test_outcomes_are_those_of_textattack(p, attack, variant):
+    task = engine.Task(dataclasses.replace(p, attack=attack), variant, variants.build(p, variant), "")
+    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    seen = set()
+    for example in examples(p, 12):
+        a, b = stock(example), ours(example)
+        seen.add(a.status)
+        assert a.status is not Status.error, a.note
+        assert (a.status, a.perturbed, a.queries, a.words_changed) == (b.status, b.perturbed, b.queries, b.words_changed)
+        assert a.probabilities_after == b.probabilities_after and b.evaluations <= b.queries
+    assert Status.succeeded in seen
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_query_budget_is_kept_as_textattack_keeps_it(p, attack):
+    task = engine.Task(dataclasses.replace(p, attack=attack, query_budget=25), "fp32", variants.build(p, "fp32"), "")
+    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    for example in examples(p, 6):
+        a, b = stock(example), ours(example)
+        assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries) and b.queries <= 25
+
+
+def test_workers_order_and_interruption_change_nothing(p, tmp_path):
+    whole = content(engine.attack(dataclasses.replace(p, attack="pso"), progress=False))
+    moved = dataclasses.replace(p, attack="pso", workers=2, run_dir=str(tmp_path))
+    for kind in ("checkpoints", "variants"):  # the same artefacts; only the records are made anew
+        os.symlink(config.run_dir(p) / kind, tmp_path / kind)
+    few = engine.attack(dataclasses.replace(moved, n=3), progress=False)
+    journal = Folder(few)
+    kept = journal.load()
+    (few / records.RECORDS).unlink()
+    for record in (kept[2], kept[0]):  # as after a kill: two of three in the journal, out of order
+        journal.append(record)
+    path = engine.attack(moved, progress=False)
+    assert content(path) == whole and not (path / records.JOURNAL).exists()
+    assert len({r.position for r in Folder(path).load()}) == p.n
+
+
+def test_more_examples_keep_the_first(p):
+    first = engine.attack(dataclasses.replace(p, attack="pwws", n=3), progress=False)
+    before = Folder(first).load()
+    again = engine.attack(dataclasses.replace(p, attack="pwws", n=6), progress=False)
+    assert again == first and Folder(again).load()[:3] == before and len(Folder(again).load()) == 6
+
+
+def test_what_records_are_made_from_is_compared(p):
+    path = engine.attack(dataclasses.replace(p, attack="pwws", n=2), progress=False)
+    meta = json.loads((path / "meta.json").read_text())
+    changed = json.loads(json.dumps(meta))
+    changed["depends"]["versions"]["textattack"] = "0.0.1"
+    (path / "meta.json").write_text(json.dumps(changed))
+    try:
+        with pytest.raises(StaleArtefact, match="versions.*0.0.1"):
+            engine.attack(dataclasses.replace(p, attack="pwws", n=2), progress=False)
+    finally:
+        (path / "meta.json").write_text(json.dumps(meta))
+
+
+def test_replaying_a_source_on_its_own_set_gives_its_direct_result(p):
+    for attack in ATTACKS:
+        q = dataclasses.replace(p, attack=attack)
+        direct = Folder(engine.attack(q, "fp32", progress=False)).load()
+        replays = Folder(replay.replay(q, "fp32", "fp32"), Replay).load()
+        assert [r.position for r in replays] == [r.position for r in direct]
+        for record, answer in zip(direct, replays):
+            assert (answer.replayed == answer.label) == (record.status is Status.failed)
+            assert answer.replayed == (record.after if record.status is Status.succeeded else record.before)
+
+
+@pytest.mark.parametrize("text", ["", " ", "!!", "good", "👍👍", "naïve\x00text", "word " * 10_000, "电影 很 好", "\ud800 bad"])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_any_text_has_a_defined_status(p, attack, text):
+    task = engine.Task(dataclasses.replace(p, attack=attack, query_budget=30), "int8-dynamic",
+                       variants.build(p, "int8-dynamic"), "")  # fmt: skip
+    for label in (0, 1):
+        record = search.Searcher(task)(engine.Example(0, "x", text, label))
+        assert record.status in (Status.succeeded, Status.failed, Status.skipped), record.note
+        assert record.truncated == (len(text) > 10_000)
+        assert records.from_line(records.to_line(record), records.Record) == record
+
+
+def test_an_error_becomes_a_record_and_the_run_goes_on(p, monkeypatch, tmp_path):
+    inner = search.Searcher.outcome
+
+    def outcome(self, example):
+        if example.position == 1:
+            raise ZeroDivisionError("by hand")
+        return inner(self, example)
+
+    monkeypatch.setattr(search.Searcher, "outcome", outcome)
+    q = dataclasses.replace(p, attack="pwws", attack_seed=5, n=3)
+    with pytest.raises(AttackFailures, match="1 of 3 .*ZeroDivisionError: by hand"):
+        engine.attack(q, progress=False)
+    monkeypatch.undo()
+    assert all(r.status is not Status.error for r in Folder(engine.attack(q, progress=False)).load())
+
+
+def die(example):
+    """In place of a worker's search: example 1 kills its worker, always; example 2 the first time."""
+    marks = os.environ["QRSUPPORT_TEST_MARKS"]
+    if example.position == 1 or (example.position == 2 and not os.path.exists(f"{marks}/2")):
+        open(f"{marks}/{example.position}", "w").close()
+        os._exit(9)
+    return workers._searcher(example)
+
+
+def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
+    monkeypatch.setenv("QRSUPPORT_TEST_MARKS", str(tmp_path))
+    monkeypatch.setattr(workers, "search", die)
+    task = engine.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", variants.build(p, "fp32"), "")
+    found = sorted(workers.outcomes(task, examples(p, 6)), key=lambda r: r.position)
+    assert [r.position for r in found] == list(range(6))
+    assert [r.status is Status.error for r in found] == [False, True, False, False, False, False]
+    assert "WorkerDied" in found[1].note
+
+
+def test_unknown_variant_is_refused(p):
+    with pytest.raises(UnknownName, match="int8-dynamic"):
+        engine.attack(p, "int8-dynamik")
+
+
+def test_each_example_has_its_own_seed():
+    seeds = {engine.example_seed(s, f"mr/test/{i}") for s in range(3) for i in range(50)}
+    assert len(seeds) == 150 and engine.example_seed(1, "a") == engine.example_seed(1, "a")
