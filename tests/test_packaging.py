@@ -37,7 +37,7 @@ def test_every_direct_dependency_is_locked_at_the_same_version():
 def test_lock_is_complete():
     """Everything that a locked package requires here is locked too, and satisfied."""
     pins = lock()
-    for name, pin in pins.items():
+    for name in pins:
         for text in metadata.requires(name) or []:
             requirement = Requirement(text)
             if requirement.marker and not requirement.marker.evaluate({"extra": ""}):

@@ -1,0 +1,218 @@
+"""The quick profile end to end, from an empty home with sockets refused; then the site, in a real browser."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from qrsupport import book, chapters
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("_config.yml", "_toc.yml", "book", "nbs", "requirements.lock", "qrsupport")
+SMALL = {"epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10}
+REFUSE = '''
+"""Lets Python reach this machine only; whoever tries more is noted and refused."""
+import os, socket
+
+def refuse(address):
+    with open(os.environ["REFUSED"], "a") as f:
+        print(address, file=f)
+    raise OSError(101, f"refused by the test: {address}")
+
+class Socket(socket.socket):
+    def connect(self, address):
+        return self._local(address) and super().connect(address)
+    def connect_ex(self, address):
+        return self._local(address) and super().connect_ex(address)
+    def _local(self, address):
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            refuse(address)
+        return True
+
+def getaddrinfo(host, *rest, _real=socket.getaddrinfo, **more):
+    return _real(host, *rest, **more) if host in (None, "", "127.0.0.1", "::1", "localhost") else refuse(host)
+
+socket.socket, socket.getaddrinfo = Socket, getaddrinfo
+'''
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small book of its own: a copy of the sources, an empty home, one attack; (folder, output)."""
+    room = tmp_path_factory.mktemp("book")
+    folder = room / "project"
+    folder.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    (room / "site").mkdir()
+    (room / "site" / "sitecustomize.py").write_text(REFUSE)
+    return folder, make(folder, "-p", "attack", "textfooler")
+
+
+def make(folder, *arguments):
+    room = folder.parent
+    (room / "home").mkdir(exist_ok=True)
+    keep = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "TMPDIR", "VIRTUAL_ENV")}
+    paths = os.pathsep.join((str(room / "site"), str(folder)))
+    env = keep | {"HOME": str(room / "home"), "PYTHONPATH": paths, "REFUSED": str(room / "refused")}
+    small = [word for name, value in SMALL.items() for word in ("-p", name, str(value))]
+    command = [sys.executable, "-m", "qrsupport", "book", *small, *arguments]
+    done = subprocess.run(command, check=False, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def page(folder, name):
+    return (folder / "_build" / "html" / f"{name}.html").read_text("utf-8")
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_nothing_reached_for_the_network(made):
+    folder, _ = made
+    refused = folder.parent / "refused"
+    assert not refused.exists(), refused.read_text()
+
+
+def test_the_refusal_refuses(made):
+    folder, _ = made
+    code = "import urllib.request; urllib.request.urlopen('http://example.org', timeout=5)"
+    env = os.environ | {"PYTHONPATH": str(folder.parent / "site"), "REFUSED": str(folder.parent / "tried")}
+    done = subprocess.run([sys.executable, "-c", code], check=False, env=env, capture_output=True, text=True)
+    assert "refused by the test" in done.stderr and (folder.parent / "tried").exists()
+
+
+def test_output_names_the_page_the_headline_and_the_time(made):
+    folder, done = made
+    assert str(folder / "_build" / "html" / "index.html") in done.stdout.splitlines()
+    rows = [line for line in done.stdout.splitlines() if "textfooler" in line]
+    assert any("int8-dynamic" in row for row in rows) and any("fp32" in row for row in rows)
+    assert "not run" not in done.stdout
+    assert re.search(r"time taken: \d+:\d\d", done.stdout)
+    assert re.search(r"\[\d+/8\] 01-finetune\S* *: \d+:\d\d, about \d+:\d\d left", done.stderr)
+
+
+def test_nothing_is_written_outside_build(made):
+    folder, _ = made
+    assert {f.name for f in folder.iterdir()} <= {*SOURCES, "_build", ".snakemake"}
+    for f in (ROOT / "nbs").glob("*.ipynb"):
+        assert f.read_bytes() == (folder / "nbs" / f.name).read_bytes()
+
+
+def test_every_job_left_an_executed_copy(made):
+    folder, _ = made
+    (run_dir,) = (folder / "_build").glob("runs*")
+    jobs = chapters.plan("quick", SMALL | {"attack": "textfooler"})
+    assert {f.stem for f in (run_dir / "chapters").glob("*.ipynb")} == {j.name for j in jobs}
+    for job in jobs:
+        cells = json.loads(chapters.output(job.name, run_dir).read_text("utf-8"))["cells"]
+        assert any(c.get("outputs") for c in cells)
+        assert not [o for c in cells for o in c.get("outputs", ()) if o["output_type"] == "error"]
+
+
+def test_running_again_does_nothing(made):
+    folder, _ = made
+    before = stamps(folder)
+    done = make(folder, "-p", "attack", "textfooler")
+    assert stamps(folder) == before
+    assert "jobs to do" not in done.stderr
+
+
+def stamps(folder):
+    (run_dir,) = (folder / "_build").glob("runs*")
+    files = [*(run_dir / "chapters").glob("*.ipynb"), folder / "_build" / "html" / "index.html"]
+    return {f.name: f.stat().st_mtime_ns for f in files}
+
+
+def test_a_changed_chapter_runs_again_and_nothing_before_it(made):
+    folder, _ = made
+    before = stamps(folder)
+    template = folder / "nbs" / "05-compare.ipynb"
+    template.write_text(template.read_text("utf-8").replace("# 5. Compare", "# 5. Compare all"), "utf-8")
+    make(folder, "-p", "attack", "textfooler")
+    changed = {name for name, stamp in stamps(folder).items() if before[name] != stamp}
+    assert changed == {"05-compare.ipynb", "index.html"}
+    assert "5. Compare all" in page(folder, "nbs/05-compare")
+
+
+def test_pages_need_no_other_host(made):
+    folder, _ = made
+    for file in (folder / "_build" / "html").rglob("*.html"):
+        text = file.read_text("utf-8")
+        fetched = re.findall(r"<(?:script|img|iframe)[^>]+src=\"(https?://[^\"]+)\"", text)
+        fetched += re.findall(r"<link[^>]+rel=\"(?:stylesheet|preload)\"[^>]+href=\"(https?://[^\"]+)\"", text)
+        assert not fetched, file.name
+
+
+def test_every_image_says_what_it_shows(made):
+    folder, _ = made
+    for stem in chapters.TEMPLATES.values():
+        for tag in re.findall(r"<img[^>]*>", page(folder, f"nbs/{stem}")):
+            alt = re.search(r'alt="([^"]*)"', tag)
+            assert alt and len(alt[1]) > 20, tag[:200]
+    assert "<img" in page(folder, "nbs/05-compare") and "<img" in page(folder, "nbs/01-finetune")
+
+
+def test_browser_shows_the_front_page_and_the_headline(made):
+    folder, _ = made
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not browser:
+        pytest.skip("no chromium on this machine")
+    shown = dump(browser, folder, "book/intro")
+    title = yaml.safe_load((folder / "_config.yml").read_text("utf-8"))["title"]
+    assert html.escape(title) in shown or title in shown
+    for name in ("book/intro", "nbs/05-compare"):
+        text = dump(browser, folder, name)
+        (table,) = re.findall(r"<table.*?Accuracy with 95 % Wilson intervals.*?</table>", text, re.DOTALL)
+        for word in ("textfooler", "int8-dynamic", "clean accuracy", "direct", "transfer"):
+            assert word in table, (name, word)
+    assert re.search(r'<img[^>]+alt="Bars of accuracy', dump(browser, folder, "nbs/05-compare"))
+
+
+def dump(browser, folder, name):
+    """The page's document after its scripts have run."""
+    profile = folder.parent / "browser"
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+               f"--user-data-dir={profile}", "--virtual-time-budget=3000", "--dump-dom",
+               (folder / "_build" / "html" / f"{name}.html").as_uri()]  # fmt: skip
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+
+def test_committed_settings_run_the_chapters_on_a_bare_checkout():
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    assert settings["execute"]["execute_notebooks"] in ("cache", "auto", "force")
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+    listed = [contents["root"], *(c["file"] for c in contents["chapters"])]
+    assert {f"nbs/{stem}" for stem in chapters.TEMPLATES.values()} <= set(listed)
+    for name in listed:
+        assert (ROOT / f"{name}.md").exists() or (ROOT / f"{name}.ipynb").exists()
+
+
+def test_progress_counts_only_what_this_run_did(tmp_path, capsys):
+    (tmp_path / "chapters").mkdir()
+    old = tmp_path / "chapters" / "old.ipynb"
+    old.touch()
+    os.utime(old, (time.time() - 60,) * 2)
+    book.begin(tmp_path, 4)
+    assert "4 jobs" in capsys.readouterr().err
+    (tmp_path / "chapters" / "new.ipynb").touch()
+    assert book.progress(tmp_path, "new", 65).startswith("[1/4] new: 1:05, about 0:0")
+
+
+def test_runs_of_other_parameters_lie_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.delenv("QRSUPPORT_RUNS", raising=False)
+    places = [book.runs("quick", {}), book.runs("study", {}), book.runs("quick", {"epochs": 2})]
+    assert len(set(places)) == 3
+    assert book.runs("quick", {"n": 9}) == book.runs("quick", {})
+    monkeypatch.setenv("QRSUPPORT_RUNS", str(tmp_path))
+    assert book.runs("study", {}) == tmp_path
