@@ -26,6 +26,12 @@ class Parameters:
     batch_size: int = parameter(32, "examples per step", low=1, high=4096)
     learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-8, high=1.0)
     max_length: int = parameter(128, "longest input in tokens; longer texts are truncated", low=8, high=512)
+    word_dropout: float = parameter(
+        0.0,
+        "share of words hidden in training, against overfitting; 0.3 suits small models on real data",
+        low=0,
+        high=0.9,
+    )
     train_limit: int = parameter(0, "use only the first so many training examples; 0: all", low=0)
 
     per_channel: bool = parameter(False, "int8: one weight scale per output channel instead of one per tensor")
@@ -54,7 +60,9 @@ class Parameters:
 
 
 FIELDS = {f.name: f for f in fields(Parameters)}
-MODEL = ("dataset", "backbone", "seed", "epochs", "batch_size", "learning_rate", "max_length", "train_limit")
+MODEL = (
+    "dataset", "backbone", "seed", "epochs", "batch_size", "learning_rate", "max_length", "word_dropout", "train_limit",
+)  # fmt: skip
 ATTACK = ("attack", "resources", "attack_seed", "query_budget")
 PLACE = ("network", "run_dir")
 CHAPTERS = {

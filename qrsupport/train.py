@@ -19,7 +19,6 @@ OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS}
 VERSIONS = ("torch", "transformers", "tokenizers")
 THREADS = 1
 WARM_UP, WEIGHT_DECAY, CLIP, POINTS = 0.1, 0.01, 1.0, 60
-WORD_DROPOUT = 0.1
 
 
 def checkpoint(p: config.Parameters, which: str = "base") -> Path:
@@ -71,8 +70,8 @@ def fine_tune(p: config.Parameters, dataset: data.Dataset, folder: Path, extra=(
     """Fine-tunes `p.backbone` on the training split and `extra` (texts, labels), and writes the checkpoint to `folder`.
 
     AdamW, linear warm-up and decay, gradients clipped at norm 1, batches of similar length, 32-bit
-    floats, one CPU thread or one GPU.  Backbones trained from scratch have a tenth of their words
-    replaced by [MASK] in training.  The last epoch's weights are kept: nothing is selected on the
+    floats, one CPU thread or one GPU; a share `p.word_dropout` of the tokens is replaced by the mask
+    token (or the unknown one) in training.  The last epoch's weights are kept: nothing is selected on the
     validation split.  Returns seconds, the number of parameters, and timing.
     """
     import torch
@@ -157,9 +156,9 @@ class _Loop:
         self.tokens = tokenizer.backend_tokenizer
         self.tokens.no_padding()
         self.tokens.enable_truncation(p.max_length)
-        self.pad, self.mask = tokenizer.pad_token_id or 0, tokenizer.mask_token_id
+        self.pad = tokenizer.pad_token_id or 0
+        self.hidden = next(t for t in (tokenizer.mask_token_id, tokenizer.unk_token_id, self.pad) if t is not None)
         self.special = set(tokenizer.all_special_ids)
-        self.word_dropout = WORD_DROPOUT if backbones.is_small(p.backbone) else 0.0
         self.order = random.Random(p.seed)
 
     def encode(self, texts, labels) -> list[tuple[list[int], int]]:
@@ -188,9 +187,9 @@ class _Loop:
         ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(i) for i, _ in batch], True, self.pad)
         lengths = torch.tensor([len(i) for i, _ in batch])
         mask = (torch.arange(ids.shape[1])[None] < lengths[:, None]).long()
-        if train and self.word_dropout:
-            drop = (torch.rand(ids.shape) < self.word_dropout) & ~torch.isin(ids, torch.tensor(sorted(self.special)))
-            ids = ids.masked_fill(drop, self.mask)
+        if train and self.p.word_dropout:
+            drop = (torch.rand(ids.shape) < self.p.word_dropout) & ~torch.isin(ids, torch.tensor(sorted(self.special)))
+            ids = ids.masked_fill(drop, self.hidden)
         target = torch.tensor([label for _, label in batch]).to(self.device)
         logits = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits
         return torch.nn.functional.cross_entropy(logits, target), logits
@@ -217,7 +216,7 @@ class _Loop:
         a_epoch = -(-len(train) // self.p.batch_size)
         total = a_epoch * self.p.epochs
         warm, every = max(1, int(WARM_UP * total)), max(1, total // POINTS)
-        optimizer = torch.optim.AdamW(self.groups(), lr=self.p.learning_rate)
+        optimizer = torch.optim.AdamW(self.groups(), lr=self.p.learning_rate, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: min((step + 1) / warm, max(0.0, (total - step) / max(1, total - warm)))
         )
