@@ -42,8 +42,8 @@ class Record:
 
     Probabilities are lists in class order.  `queries` is TextAttack's count (cache hits
     included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
-    the resource set's sentence encoder's cosine between `text` and `perturbed`, None where there
-    is no encoder.  `timing` (seconds, host, start) is the only field that differs between two runs
+    the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
+    `perturbed`, None where there is no encoder.  `timing` (seconds, host, start) is the only field that differs between two runs
     of the same thing.
     """
 
