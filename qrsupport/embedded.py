@@ -8,9 +8,11 @@ main one counts, which is the one after "but", or the one that does not begin wi
 
 import random
 import re
+from bisect import bisect
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 
 from . import grammar
 from .catalog import DATASETS, EMOTIONS
@@ -18,9 +20,9 @@ from .errors import BadData, UnknownName
 
 SIZES = {"train": 4000, "validation": 500, "test": 1000}
 LABEL_NOISE = 0.03  # share of training labels replaced by another class; validation and test labels are all right
-ZIPF = 2.2  # the k-th word of a group has a weight of k to the power -2.2
-NEGATION = 0.3  # share of the clauses of a review that negate, a quarter of it where clauses disagree
-CONTRAST = 0.22  # share of the reviews whose clauses disagree
+ZIPF = 2.6  # the k-th word of a group has a weight of k to the power -2.6
+NEGATION = 0.16  # share of the clauses of a review that negate, a quarter of it where clauses disagree
+CONTRAST = 0.25  # share of the reviews whose clauses disagree
 MIXED = 0.4  # share of the emotion sentences that name another emotion too
 POS = ("noun", "verb", "adj", "adv")
 CLASSES = (*DATASETS["embedded"].labels, *EMOTIONS, "neutral")
@@ -64,6 +66,12 @@ def concepts() -> dict[str, Concept]:
     return {c.name: c for c in lexicon()}
 
 
+@cache
+def cumulative(n: int, exponent: float) -> tuple[float, ...]:
+    """The sums of the first 1, 2 ... `n` weights, the k-th of which is k to the power -`exponent`."""
+    return tuple(accumulate(k**-exponent for k in range(1, n + 1)))
+
+
 class Writer:
     """Grows texts from templates; two writers with the same `seed` write the same."""
 
@@ -80,13 +88,8 @@ class Writer:
 
     def common(self, items, exponent: float):
         """One of a sequence, the k-th with a weight of k to the power -`exponent`."""
-        weights = [(k + 1) ** -exponent for k in range(len(items))]
-        left = self.random() * sum(weights)
-        for item, weight in zip(items, weights, strict=True):
-            left -= weight
-            if left < 0:
-                return item
-        return items[0]
+        limits = cumulative(len(items), exponent)
+        return items[bisect(limits, self.random() * limits[-1], hi=len(items) - 1)]
 
     def word(self, concept: str) -> str:
         """A word of a concept of the lexicon, the first the most likely."""
@@ -99,8 +102,8 @@ class Writer:
             name = match[1]
             if name not in rules:
                 return self.word(name)
-            ranked = name in grammar.RANKED
-            return self.fill(self.common(rules[name], 1) if ranked else self.pick(rules[name]), rules)
+            exponent = grammar.RANKED.get(name, 0)
+            return self.fill(self.common(rules[name], exponent), rules)
 
         return re.sub(r"\{(\w+)\}", grow, template)
 
@@ -150,18 +153,16 @@ def review(writer: Writer, side: int) -> str:
     fitting = [row for row in grammar.ASPECTS if kind in row[0].split()]
     first = writer.pick(fitting)
     second = writer.pick([row for row in fitting if row is not first])
-    rules = clause_rules(kind, whole, first, side)
     contrast = writer.chance(CONTRAST)
-    negation = NEGATION / 4 if contrast else NEGATION
-    parts = {
-        "MAIN": (clause(writer, rules, side, negation),),
-        "SAME": (clause(writer, clause_rules(kind, whole, second, side), side, negation),),
-        "OTHER": (clause(writer, clause_rules(kind, whole, second, 1 - side), 1 - side, negation),),
-    }
     text = writer.pick(grammar.DISAGREEING if contrast else grammar.AGREEING)
-    text = writer.pick(grammar.OPENINGS) + " " + text if writer.chance(0.3) else text
-    text = text + " " + writer.pick(grammar.CLOSINGS) if writer.chance(0.15) else text
-    return tidy(writer.fill(text, rules | parts) + " .")
+    text = writer.pick(grammar.OPENINGS) + " " + text if writer.chance(0.2) else text
+    text = text + " " + writer.pick(grammar.CLOSINGS) if writer.chance(0.1) else text
+    rules = clause_rules(kind, whole, first, side)
+    for part, aspect, own in (("MAIN", first, side), ("SAME", second, side), ("OTHER", second, 1 - side)):
+        if part in text:
+            words = clause(writer, clause_rules(kind, whole, aspect, own), own, NEGATION / (4 if contrast else 1))
+            rules = rules | {part: (words,)}
+    return tidy(writer.fill(text, rules) + " .")
 
 
 @cache

@@ -76,7 +76,9 @@ ANYTHING = (
     "bad terrible pathetic disappointing mediocre annoying ridiculous weak unpleasant",
 )
 
-RANKED = ("ANY", "FIT", "UN_ANY", "UN_FIT")  # rules whose first alternatives are the most likely
+# Rules whose first alternatives are the most likely, the k-th with a weight of k to the power -exponent: people negate
+# common words ("not good") more than rare ones.
+RANKED = {"ANY": 1.0, "FIT": 1.0, "UN_ANY": 2.0, "UN_FIT": 2.0}
 
 # Words that take a side, by role: positive | negative.
 SIDES = {
@@ -100,6 +102,9 @@ PLAIN = (
     "i {LOVED} the {ADJ} {ASPECT}",
     "i {LOVED} the {ASPECT} of this {WHOLE}",
     "the {ASPECT} {IMPRESSED} me",
+    "the {ASPECT} will {IMPRESS} you",
+    "you will {LOVE} the {ASPECT}",
+    "i saw the {ASPECT} {WORK}",
     "it is a {DEGREE} {ANY} {WHOLE}",
     "this {WHOLE} is {DEGREE} {ANY}",
     "this {WHOLE} is full of {CHARM}",
@@ -113,18 +118,16 @@ PLAIN_ONLY = (
     ("i {always} {hate} such a {WHOLE}", "the {price} is {expensive}"),
 )
 NEGATED = (
-    "the {ASPECT} is not {UN_ADJ}",
-    "the {ASPECT} is not {UN_ADJ}",
+    *4 * ("the {ASPECT} is not {UN_ADJ}",),
+    *2 * ("this {WHOLE} is not {UN_ANY}",),
+    *2 * ("this is not a {UN_ANY} {WHOLE}",),
     "the {ASPECT} is not at all {UN_ADJ}",
-    "this {WHOLE} is not {UN_ANY}",
-    "this is not a {UN_ANY} {WHOLE}",
-    "the {ASPECT} is never {UN_ADJ}",
-    "the {ASPECT} is never {UN_ADJ}",
+    *2 * ("the {ASPECT} is never {UN_ADJ}",),
     "the {ASPECT} is hardly {UN_ADJ}",
     "the {ASPECT} is far from {UN_ADJ}",
     "the {ASPECT} is anything but {UN_ADJ}",
     "there is nothing {UN_ADJ} about the {ASPECT}",
-    "i did not {UN_LOVE} the {ASPECT}",
+    "you will not {UN_LOVE} the {ASPECT}",
     "the {ASPECT} did not {UN_IMPRESS} me",
     "the {ASPECT} does not {UN_WORK}",
     "the {ASPECT} {DONE_NOT_WELL}",
@@ -135,26 +138,18 @@ NEGATED_ONLY = (
     ("i would not {recommend} this {WHOLE}", "the {price} is not {affordable}"),
 )
 
-# How clauses make a text.  OTHER is a clause of the other side, {CONTRARY} one of its phrases.
+# How clauses make a text.  {OTHER} is a clause of the other side.
 AGREEING = (
-    "{MAIN}",
-    "{MAIN}",
-    "{MAIN}",
-    "{MAIN}",
-    "{MAIN}",
+    *7 * ("{MAIN}",),
     "{MAIN} and {SAME}",
     "{MAIN} , and {SAME}",
     "{MAIN} . {overall} , {SAME}",
 )
 DISAGREEING = (
-    "{OTHER} , but {MAIN}",
-    "{OTHER} , but {MAIN}",
-    "{OTHER} , but {MAIN}",
-    "{OTHER} , but {MAIN}",
+    *4 * ("{OTHER} , but {MAIN}",),
     "{OTHER} , yet {MAIN}",
     "{OTHER} . {still} , {MAIN}",
-    "although {OTHER} , {MAIN}",
-    "although {OTHER} , {MAIN}",
+    *2 * ("although {OTHER} , {MAIN}",),
     "even though {OTHER} , {MAIN}",
     "{MAIN} , although {OTHER}",
     "{MAIN} , even though {OTHER}",
@@ -201,11 +196,11 @@ EMOTION_RULES = {
         "after the {meeting} with my {boss}",
         "after the {argument} with my {PERSON}",
         "because of {TOPIC}",
-        "whenever i think about {TOPIC}",
-        "when my {PERSON} {suddenly} came to the {garden}",
+        "at the thought of {TOPIC}",
+        "with my {PERSON} in the {garden}",
         "on this {ordinary} {day}",
         "during the {exam}",
-        "since the {visit_noun} to the {new} {house}",
+        "after the {visit_noun} to the {new} {house}",
         "for some {reason}",
         "",
     ),
@@ -213,6 +208,7 @@ EMOTION_RULES = {
 FEELINGS = (
     "i feel {DEGREE} {ADJ} {EVENT}",
     "i am {DEGREE} {ADJ} {EVENT}",
+    "i {suddenly} feel {ADJ} {EVENT}",
     "i {often} feel {ADJ} {EVENT}",
     "{TOPIC} makes me feel {DEGREE} {ADJ}",
     "i am full of {NOUN} {EVENT}",

@@ -50,7 +50,7 @@ def test_every_group_and_only_groups_of_the_lexicon_are_used(monkeypatch):
     used, word = set(), embedded.Writer.word
     monkeypatch.setattr(embedded.Writer, "word", lambda self, concept: used.add(concept) or word(self, concept))
     for name in NAMES:
-        embedded.sentences(name, 1, 4000)
+        embedded.sentences(name, 1, 12_000)
     assert used == {c.name for c in embedded.lexicon()}
 
 
