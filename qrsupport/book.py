@@ -44,14 +44,20 @@ def duration(seconds: float) -> str:
 
 
 def progress(run_dir: Path, label: str, seconds: float) -> str:
-    """One line for a finished job: how many are done, how long it took, and about how long the rest will take."""
+    """One line for a finished job: how many are done, how long it took, and about how long the rest will take.
+
+    The pace is that since the first job ended, which runs alone and is longer than most.
+    """
     file = Path(run_dir) / "chapters" / START
     if not file.exists():
         return f"{label}: {duration(seconds)}"
     note = json.loads(file.read_text("utf-8"))
-    done = sum(f.stat().st_mtime >= note["started"] for f in file.parent.glob("*.ipynb"))
-    left = (time.time() - note["started"]) / max(done, 1) * max(note["jobs"] - done, 0)
-    return f"[{done}/{note['jobs']}] {label}: {duration(seconds)}, about {duration(left)} left"
+    ends = sorted(f.stat().st_mtime for f in file.parent.glob("*.ipynb") if f.stat().st_mtime >= note["started"])
+    line = f"[{len(ends)}/{note['jobs']}] {label}: {duration(seconds)}"
+    if len(ends) < 2:
+        return line
+    left = (ends[-1] - ends[0]) / (len(ends) - 1) * max(note["jobs"] - len(ends), 0)
+    return f"{line}, about {duration(left)} left"
 
 
 def stage(executed: list[Path]) -> Path:
