@@ -103,7 +103,8 @@ def run(p: config.Parameters, variant: str, split: data.Split, stage: str, progr
 def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
     """The records of the examples in `todo`, as they finish, by `task.p.workers` processes."""
     if task.p.workers > 1 and len(todo) > 1:
-        yield from workers.outcomes(task, todo)
+        with workers.Crew(task, min(task.p.workers, len(todo))) as crew:
+            yield from crew.outcomes(todo)
     elif todo:
         from .search import Searcher
 

@@ -50,51 +50,64 @@ def pool(task, processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
 
 
-def outcomes(task, todo: list) -> Iterator[records.Record]:
-    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes."""
-    waiting = deque(todo)
-    while waiting:
-        in_flight = yield from together(task, waiting)
-        for example in in_flight:
-            yield alone(task, example)
-
-
-def together(task, waiting: deque) -> Iterator[records.Record]:
-    """Empties `waiting`; if a worker dies, returns the examples that were in flight."""
-    executor, running = pool(task, min(task.p.workers, len(waiting))), {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < 2 * task.p.workers:
-                example = waiting.popleft()
-                running[executor.submit(search, example)] = example
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                record = future.result()
-                del running[future]
-                yield record
-        return []
-    except BrokenProcessPool:
-        return sorted(running.values(), key=lambda e: e.position)
-    finally:
-        stop(executor)
-
-
-def alone(task, example) -> records.Record:
-    """The record of an example in a worker of its own; an error record if that worker dies too."""
-    from . import engine
-
-    executor = pool(task, 1)
-    try:
-        return executor.submit(search, example).result()
-    except BrokenProcessPool:
-        note = "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
-        return engine.record(task, example, status=records.Status.error, note=note)
-    finally:
-        stop(executor)
-
-
 def stop(executor: ProcessPoolExecutor) -> None:
     """Ends the workers at once, whatever they are doing."""
     processes = list((executor._processes or {}).values())
     for process in processes:
         process.terminate()
     executor.shutdown(wait=False, cancel_futures=True)
+
+
+class Crew:
+    """`size` workers for a task, to be used in a `with`."""
+
+    def __init__(self, task, size: int):
+        self.task, self.size, self.executor = task, size, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.executor:
+            stop(self.executor)
+
+    def outcomes(self, todo: list) -> Iterator[records.Record]:
+        """The records of the examples in `todo`, as they finish."""
+        waiting = deque(todo)
+        while waiting:
+            for example in (yield from self._together(waiting)):
+                yield self._alone(example)
+
+    def _together(self, waiting: deque) -> Iterator[records.Record]:
+        """Empties `waiting`; if a worker dies, returns the examples that were in flight."""
+        self.executor = self.executor or pool(self.task, self.size)
+        running = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * self.size:
+                    example = waiting.popleft()
+                    running[self.executor.submit(search, example)] = example
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    record = future.result()
+                    del running[future]
+                    yield record
+            return []
+        except BrokenProcessPool:
+            stop(self.executor)
+            self.executor = None
+            return sorted(running.values(), key=lambda e: e.position)
+
+    def _alone(self, example) -> records.Record:
+        """The record of an example in a worker of its own; an error record if that worker dies too."""
+        from . import engine
+
+        executor = pool(self.task, 1)
+        try:
+            return executor.submit(search, example).result()
+        except BrokenProcessPool:
+            note = (
+                "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
+            )
+            return engine.record(self.task, example, status=records.Status.error, note=note)
+        finally:
+            stop(executor)

@@ -149,7 +149,8 @@ def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
     monkeypatch.setattr(workers, "search", die)
     task = engine.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", variants.build(p, "fp32"), "")
     todo = [dataclasses.replace(e, id=str(tmp_path)) for e in examples(p, 6)]
-    found = sorted(workers.outcomes(task, todo), key=lambda r: r.position)
+    with workers.Crew(task, 2) as crew:
+        found = sorted(crew.outcomes(todo), key=lambda r: r.position)
     assert [r.position for r in found] == list(range(6))
     assert [r.status is Status.error for r in found] == [False, True, False, False, False, False]
     assert "WorkerDied" in found[1].note
