@@ -99,8 +99,13 @@ PROFILES = {
             "backbone": ("bert-small", "distilbert-small"),
             "attack": tuple(ATTACKS),
         },
-        {"resources": "local", "n": 100},
-        {"pso": {"n": 30}},
+        {"resources": "local", "n": 100, "adversarial_examples": 1000, "workers": 1},
+        {
+            "pso": {"n": 30},
+            "sst2": {"epochs": 3, "learning_rate": 5e-4, "word_dropout": 0.2},
+            "emotion": {"epochs": 8, "learning_rate": 1e-3, "word_dropout": 0.1},
+            "mr": {"epochs": 10, "learning_rate": 5e-4, "word_dropout": 0.3},
+        },
     ),
     "paper": ProfileEntry(
         "the paper's checkpoints and resources; needs network and a GPU",
