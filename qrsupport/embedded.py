@@ -22,6 +22,7 @@ SIZES = {"train": 4000, "validation": 500, "test": 1000}
 LABEL_NOISE = 0.03  # share of training labels replaced by another class; validation and test labels are all right
 ZIPF = 2.6  # the k-th word of a group has a weight of k to the power -2.6
 NEGATION = 0.16  # share of the clauses of a review that negate, a quarter of it where clauses disagree
+USUAL = 0.75  # share of the negations that praise or blame in the words mostly used for it
 CONTRAST = 0.25  # share of the reviews whose clauses disagree
 MIXED = 0.4  # share of the emotion sentences that name another emotion too
 POS = ("noun", "verb", "adj", "adv")
@@ -140,9 +141,11 @@ def clause_rules(kind: str, whole: str, aspect: tuple[str, ...], side: int) -> d
 
 def clause(writer: Writer, rules: dict, side: int, negation: float) -> str:
     """One clause of `side`, this share of them by negation."""
-    kind, only = (
-        (grammar.NEGATED, grammar.NEGATED_ONLY) if writer.chance(negation) else (grammar.PLAIN, grammar.PLAIN_ONLY)
-    )
+    if writer.chance(negation):
+        usual, unusual = grammar.NEGATED if side else grammar.NEGATED[::-1]
+        kind, only = (usual if writer.chance(USUAL) else unusual), grammar.NEGATED_ONLY
+    else:
+        kind, only = grammar.PLAIN, grammar.PLAIN_ONLY
     return writer.fill(writer.pick(kind + only[1 - side]), rules)
 
 

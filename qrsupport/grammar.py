@@ -93,7 +93,8 @@ SIDES = {
 }
 
 # Clauses that say what they seem to say, of either side and then of one only; and clauses that say the opposite of the
-# words they use.  UN_ADJ is an adjective of the other side, and so on.
+# words they use, first those that mostly praise, then those that mostly blame.  UN_ADJ is an adjective of the other
+# side, and so on.
 PLAIN = (
     "the {ASPECT} is {DEGREE} {ADJ}",
     "the {ASPECT} is {DEGREE} {ADJ}",
@@ -118,20 +119,24 @@ PLAIN_ONLY = (
     ("i {always} {hate} such a {WHOLE}", "the {price} is {expensive}"),
 )
 NEGATED = (
-    *4 * ("the {ASPECT} is not {UN_ADJ}",),
-    *2 * ("this {WHOLE} is not {UN_ANY}",),
-    *2 * ("this is not a {UN_ANY} {WHOLE}",),
-    "the {ASPECT} is not at all {UN_ADJ}",
-    *2 * ("the {ASPECT} is never {UN_ADJ}",),
-    "the {ASPECT} is hardly {UN_ADJ}",
-    "the {ASPECT} is far from {UN_ADJ}",
-    "the {ASPECT} is anything but {UN_ADJ}",
-    "there is nothing {UN_ADJ} about the {ASPECT}",
-    "you will not {UN_LOVE} the {ASPECT}",
-    "the {ASPECT} did not {UN_IMPRESS} me",
-    "the {ASPECT} does not {UN_WORK}",
-    "the {ASPECT} {DONE_NOT_WELL}",
-    "this {WHOLE} has no {UN_CHARM}",
+    (
+        *2 * ("the {ASPECT} is never {UN_ADJ}",),
+        "the {ASPECT} is not at all {UN_ADJ}",
+        "the {ASPECT} is far from {UN_ADJ}",
+        "the {ASPECT} is anything but {UN_ADJ}",
+        "there is nothing {UN_ADJ} about the {ASPECT}",
+        "you will not {UN_LOVE} the {ASPECT}",
+    ),
+    (
+        *3 * ("the {ASPECT} is not {UN_ADJ}",),
+        *2 * ("this {WHOLE} is not {UN_ANY}",),
+        "this is not a {UN_ANY} {WHOLE}",
+        "the {ASPECT} is hardly {UN_ADJ}",
+        "the {ASPECT} did not {UN_IMPRESS} me",
+        "the {ASPECT} does not {UN_WORK}",
+        "the {ASPECT} {DONE_NOT_WELL}",
+        "this {WHOLE} has no {UN_CHARM}",
+    ),
 )
 NEGATED_ONLY = (
     ("you will not {regret} this {WHOLE}", "the {price} is not {expensive}"),
