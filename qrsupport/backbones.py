@@ -157,6 +157,7 @@ def _small(name: str, dataset: data.Dataset):
 
 def _pretrained(p: config.Parameters, dataset: data.Dataset):
     import transformers as hf
+    from safetensors import SafetensorError
 
     where = {"local_files_only": not p.network, "trust_remote_code": False}
     try:
@@ -167,7 +168,7 @@ def _pretrained(p: config.Parameters, dataset: data.Dataset):
             p.backbone, use_safetensors=True, dtype="float32", **labels, **where
         )
         tokenizer = hf.AutoTokenizer.from_pretrained(p.backbone, use_fast=True, **where)
-    except (OSError, ValueError, RuntimeError, KeyError) as e:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
         raise BadCheckpoint(f"backbone {p.backbone!r} does not load as a sequence classifier: {e}") from e
     if not tokenizer.is_fast:
         raise BadCheckpoint(f"backbone {p.backbone!r} has no fast tokenizer (tokenizer.json); name another backbone")

@@ -100,13 +100,14 @@ def _attribute(node, name: str, default: int) -> int:
 def _load(checkpoint: Path):
     """(model in evaluation mode with plain attention, tokenizer)."""
     import transformers as hf
+    from safetensors import SafetensorError
 
     try:
         model = hf.AutoModelForSequenceClassification.from_pretrained(
             checkpoint, use_safetensors=True, local_files_only=True, attn_implementation="eager"
         )
         return model.eval(), hf.AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as e:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
         raise BadCheckpoint(f"{checkpoint} does not load as a sequence classifier: {e}") from e
 
 

@@ -1,0 +1,105 @@
+"""Variants: what is executed is what was trained; 8 bits are made from 32; folders are checked."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from qrsupport import catalog, data, export, store, train, variants, victim
+from qrsupport.errors import BadCheckpoint, StaleArtefact, UnknownName
+
+
+@pytest.mark.parametrize("backbone", ["bert-small", "distilbert-small"])
+def test_fp32_answers_as_torch_does(tiny, backbone):
+    p = dataclasses.replace(tiny, backbone=backbone, epochs=1)
+    found = variants.compare_with_torch(p, n=40)
+    assert found["n"] == 40 and found["label_agreement"] == 1
+    assert found["max_logit_difference"] < 1e-5
+
+
+def test_export_that_answers_differently_is_refused(tiny, tmp_path, monkeypatch):
+    p = dataclasses.replace(tiny, epochs=1, train_limit=60, run_dir=str(tmp_path))
+    monkeypatch.setattr(export, "compare", lambda *_: {"label_agreement": 0.9, "max_logit_difference": 0.0, "n": 64})
+    with pytest.raises(BadCheckpoint, match="differently from torch"):
+        variants.build(p, "fp32")
+    assert not list(tmp_path.glob("variants/[!.]*"))
+
+
+def test_int8_is_smaller_and_nearly_the_same(tiny):
+    fp32, int8 = variants.build(tiny, "fp32"), variants.build(tiny, "int8-dynamic")
+    about = json.loads((int8 / "variant.json").read_text())
+    assert about["precision"] == about["variant"] == "int8-dynamic"
+    assert about["options"] == {"per_channel": False, "reduce_range": False, "weight_type": "QInt8"}
+    assert about["bytes"] == (int8 / "model.onnx").stat().st_size < 0.4 * (fp32 / "model.onnx").stat().st_size
+    texts = data.load(tiny).eval_split().texts[:100]
+    a, b = (victim.predict(victim.load(path), texts) for path in (fp32, int8))
+    assert 0 < np.abs(a - b).max() < 0.5 and (a.argmax(1) == b.argmax(1)).mean() > 0.9
+
+
+@pytest.mark.parametrize("options", [{"per_channel": True}, {"reduce_range": True}, {"weight_type": "QUInt8"}])
+def test_options_of_the_quantization_reach_it(tiny, options):
+    plain, other = (
+        variants.build(tiny, "int8-dynamic"),
+        variants.build(dataclasses.replace(tiny, **options), "int8-dynamic"),
+    )
+    assert plain != other and victim.load(plain).digest != victim.load(other).digest
+    error = variants.weight_error(variants.build(tiny, "fp32"), other)
+    assert error.size and 0 < np.abs(error).max() < 0.02
+
+
+def test_weight_error_is_half_a_step_at_most(tiny):
+    fp32, int8 = variants.build(tiny, "fp32"), variants.build(tiny, "int8-dynamic")
+    error = variants.weight_error(fp32, int8)
+    tensors = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(int8 / "model.onnx").graph.initializer}
+    steps = [v for name, v in tensors.items() if name.endswith("_scale")]
+    assert error.size == sum(v.size for name, v in tensors.items() if name.endswith("_quantized"))
+    assert np.abs(error).max() <= 0.5001 * max(s.max() for s in steps)
+    assert variants.weight_error(fp32, fp32).size == 0
+
+
+def test_made_twice_the_model_has_the_same_bytes(tiny, tmp_path):
+    p = dataclasses.replace(tiny, epochs=1, train_limit=60)
+    for name in ("fp32", "int8-dynamic"):
+        one = variants.build(dataclasses.replace(p, run_dir=str(tmp_path / "a")), name)
+        two = variants.build(dataclasses.replace(p, run_dir=str(tmp_path / "b")), name)
+        assert one.name == two.name and victim.load(one).digest == victim.load(two).digest
+
+
+def test_altered_or_missing_model_is_named(tiny, tmp_path):
+    p = dataclasses.replace(tiny, epochs=1, train_limit=60, run_dir=str(tmp_path))
+    path = variants.build(p, "int8-dynamic")
+    content = (path / "model.onnx").read_bytes()
+    (path / "model.onnx").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(StaleArtefact, match="model.onnx"):
+        variants.build(p, "int8-dynamic")
+    (path / "model.onnx").unlink()
+    with pytest.raises(StaleArtefact, match="model.onnx"):
+        variants.build(p, "int8-dynamic")
+
+
+def test_unknown_variant(tiny):
+    with pytest.raises(UnknownName, match="did you mean 'int8-dynamic'"):
+        variants.build(tiny, "int8-dynamc")
+
+
+def test_every_variant_has_a_precision_and_a_checkpoint():
+    for entry in catalog.VARIANTS.values():
+        assert entry.precision in variants.PRECISIONS and entry.checkpoint in train.OPTIONS
+
+
+def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
+    p = dataclasses.replace(tiny, adversarial_examples=12, epochs=1)
+    path = variants.build(p, "adversarial")
+    base, other = train.checkpoint(p), train.checkpoint(p, "adversarial")
+    assert store.sha256(base / "model.safetensors") != store.sha256(other / "model.safetensors")
+    assert "added to the training split: 0" not in (other / "card.md").read_text()
+    costs = store.meta(other)
+    assert costs["attack_queries"] > 0 and costs["attack_seconds"] > 0 and costs["seconds"] > 0
+    assert victim.load(path).digest != victim.load(variants.build(p, "fp32")).digest
+
+
+def test_latency_is_in_milliseconds(tiny):
+    found = variants.latency(variants.build(tiny, "fp32"), ["a good film"], 20)
+    assert 0.01 < found["low"] <= found["median"] <= found["high"] < 1000 and found["repeats"] == 20

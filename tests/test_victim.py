@@ -1,0 +1,137 @@
+"""One text, one answer, whatever the company and the CPU; any string is a text."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from qrsupport import data, variants, victim
+from qrsupport.errors import BadCheckpoint
+
+ODD = [
+    "",
+    "film",
+    "film " * 10_000,
+    "🎬👍🏽",
+    "a\0b",
+    "\ud800",
+    "x\ud800y",
+    "\ud83d\ude00",
+    "\u202eabc",
+    " \t\n ",
+    "é" * 300,
+]
+
+
+@pytest.fixture(scope="module", params=["fp32", "int8-dynamic"])
+def classifier(tiny, request):
+    return victim.load(variants.build(tiny, request.param))
+
+
+@pytest.fixture(scope="module")
+def int8(tiny):
+    return victim.load(variants.build(tiny, "int8-dynamic"))
+
+
+@pytest.fixture(scope="module")
+def texts(tiny):
+    return data.load(tiny).eval_split().texts[:48]
+
+
+def test_answer_does_not_depend_on_the_company(classifier, texts):
+    together = classifier(texts)
+    alone = np.concatenate([classifier([text]) for text in texts])
+    assert together.dtype == np.float32 and together.shape == (48, 2)
+    assert np.array_equal(together, alone)
+    assert np.array_equal(classifier(texts[::-1])[::-1], alone)
+    assert np.array_equal(victim.predict(classifier, texts), alone)
+
+
+def test_naive_padded_batch_changes_an_int8_answer(int8, texts):
+    assert np.abs(victim.padded_batch(int8, texts) - int8(texts)).max() > 1e-4
+
+
+def test_any_string_is_a_text(classifier):
+    answers = classifier(ODD)
+    assert answers.shape == (len(ODD), 2) and np.isfinite(answers).all()
+    assert np.array_equal(answers, np.concatenate([classifier([text]) for text in ODD]))
+    for text in ODD:
+        assert 2 <= len(classifier.ids(text)) <= classifier.max_length
+
+
+def test_long_texts_are_truncated_and_short_ones_are_not(classifier):
+    room = classifier.max_length - 2
+    assert classifier.truncated("film " * 10_000) and classifier.truncated("film " * (room + 1))
+    assert not classifier.truncated("film " * room) and not classifier.truncated("")
+    assert np.array_equal(classifier(["film " * 10_000]), classifier(["film " * room]))
+
+
+def test_no_text_no_answer(classifier):
+    assert classifier([]).shape == (0, 2) == victim.predict(classifier, []).shape
+
+
+def test_probabilities_sum_to_one_closely():
+    rows = victim.probabilities(np.array([[1e4, -1e4], [0.1, 0.2]], np.float32))
+    assert rows.dtype == np.float64 and np.abs(rows.sum(1) - 1).max() < 1e-12 and np.isfinite(rows).all()
+    assert rows[0, 0] == 1 and rows[1, 1] > rows[1, 0]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "variant.json"])
+@pytest.mark.parametrize("spoil", [lambda f: f.unlink(), lambda f: f.write_text("{}")], ids=["missing", "spoilt"])
+def test_unusable_folder_is_refused_naming_the_file(int8, tmp_path, name, spoil):
+    path = shutil.copytree(int8.path, tmp_path / "variant")
+    spoil(path / name)
+    with pytest.raises(BadCheckpoint, match=name):
+        victim.load(path)
+
+
+def test_asking_needs_neither_torch_nor_transformers():
+    code = "import sys, qrsupport.victim as v; print({'torch', 'transformers', 'textattack'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+def product(tmp_path, x, weight, exact=True):
+    """ONNX Runtime's dynamically quantized product of x and 8-bit weights (scale 1, zero point 0)."""
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        helper.make_node("MatMulInteger", ["q", "w", "z", "wz"], ["y"]),
+    ]
+    constants = [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(np.zeros((), np.int8), "wz")]
+    info = [helper.make_tensor_value_info(n, t, None) for n, t in (("x", TensorProto.FLOAT), ("y", TensorProto.INT32))]
+    graph = helper.make_graph(nodes, "product", info[:1], info[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "p.onnx")
+    return victim._session(tmp_path / "p.onnx", 1, exact).run(None, {"x": x})[0]
+
+
+def test_integer_products_are_exact_where_16_bits_would_overflow(tmp_path):
+    x = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(4, 0)
+    weight = np.full((64, 32), 127, np.int8)
+    weight[::3] = -128
+    codes = np.rint(x * 255).astype(np.int32)  # DynamicQuantizeLinear of a range from 0 to 1
+    assert np.array_equal(product(tmp_path, x, weight), codes @ weight.astype(np.int32))
+
+
+def test_int8_answers_are_those_of_exact_integer_arithmetic(int8, texts):
+    model = onnx.load(int8.path / "model.onnx")
+    model.opset_import[0].version = 19  # the reference has no earlier DequantizeLinear; the operations are the same
+    reference = ReferenceEvaluator(model)
+    for text in texts[:6]:
+        ids = np.array([int8.ids(text)], np.int64)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        expected = reference.run(None, {name: given[name] for name in int8.inputs})[0]
+        assert np.abs(int8([text])[0] - expected[0]).max() < 1e-3
+
+
+def test_one_thread_is_asked_for(int8):
+    options = int8.session.get_session_options()
+    assert options.intra_op_num_threads == 1
+    assert options.get_session_config_entry(victim.EXACT[0]) == victim.EXACT[1]
+    assert onnxruntime.get_device() == "CPU"
