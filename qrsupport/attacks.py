@@ -9,6 +9,7 @@ resource set's tagger in place of flair's; stop words that a recipe does not lis
 on a text without words instead of raising an error.
 """
 
+import sys
 import threading
 from unittest import mock
 
@@ -181,10 +182,21 @@ def build(attack: str, resources: Resources, model: ModelWrapper, query_budget: 
     missing = [part for part in PARTS[attack] if getattr(resources, part) is None]
     if missing:
         raise BadParameter(f"{attack} needs {', '.join(missing)}: load the resources with attack={attack!r}")
-    if query_budget < 0:
-        raise BadParameter(f"query_budget={query_budget!r} must be 0 (no limit) or more")
     module = RECIPES[attack]
     recipe = next(v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__)
+    return build_recipe(recipe, resources, model, query_budget)
+
+
+def build_recipe(recipe: type, resources: Resources, model: ModelWrapper, query_budget: int = 0) -> Attack:
+    """As `build`, for any AttackRecipe class: what its module calls by the names in `replacements` is replaced.
+
+    Raises BadParameter if the class is no recipe or the budget is negative.
+    """
+    if not (isinstance(recipe, type) and issubclass(recipe, attack_recipes.AttackRecipe)):
+        raise BadParameter(f"{recipe!r} is not a subclass of textattack.attack_recipes.AttackRecipe")
+    if query_budget < 0:
+        raise BadParameter(f"query_budget={query_budget!r} must be 0 (no limit) or more")
+    module = sys.modules[recipe.__module__]
     ours = {name: value for name, value in replacements(resources).items() if hasattr(module, name)}
     with _building, mock.patch.multiple(module, **ours):
         built = recipe.build(model)

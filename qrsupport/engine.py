@@ -17,12 +17,14 @@ VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "num
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a worker needs to know: parameters, the variant and its folder, the records' `made_by`."""
+    """What a worker needs to know: parameters, the variant and its folder, the records' `made_by`; a recipe of the
+    user's own in place of `p.attack`."""
 
     p: config.Parameters
     variant: str
     model: Path
     made_by: str
+    recipe: type | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,42 +47,52 @@ def name(p: config.Parameters, *parts: str) -> str:
     return "-".join((p.dataset, Path(p.backbone).name, f"s{p.seed}", *parts))
 
 
-def depends(p: config.Parameters, variant: str, split: data.Split, model: victim.Victim) -> dict:
+def depends(
+    p: config.Parameters, variant: str, split: data.Split, model: victim.Victim, recipe: type | None = None
+) -> dict:
     """What the records of an attack are made from: parameters, texts, model, resources, library versions."""
     from . import resources
 
     texts = hashlib.sha256(
-        "\0".join(f"{i}\t{t}\t{y}" for i, t, y in zip(split.ids, split.texts, split.labels)).encode()
+        "\0".join(f"{i}\t{t}\t{y}" for i, t, y in zip(split.ids, split.texts, split.labels)).encode(
+            "utf-8", "surrogatepass"
+        )
     )
     return {
         "parameters": config.identity(p, variant, attack=True),
         "examples": texts.hexdigest(),
         "model": model.digest,
-        "resources": resources.load(p.resources, p.network, p.attack).digest,
+        "resources": resources.load(p.resources, p.network, "" if recipe else p.attack).digest,
         "versions": {v: version(v) for v in VERSIONS},
     }
 
 
-def attack(p: config.Parameters, variant: str | None = None, progress: bool = True) -> Path:
+def attack(p: config.Parameters, variant: str | None = None, progress: bool = True, recipe: type | None = None) -> Path:
     """Attacks `variant` (default `p.variant`) with `p.attack` on `p.n` seeded examples of the evaluation split.
 
-    Returns the folder of records; what is already there is not attacked again.  Raises
+    `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what it
+    loads by the names that `attacks.replacements` lists comes from the resource set.  Returns the
+    folder of records; what is already there is not attacked again.  Raises
     AttackFailures after the run if examples ended in an error, StaleArtefact if the folder's
     records were made from something else.
     """
     variant = variant or p.variant
     if variant not in catalog.VARIANTS:
         raise UnknownName("variant", variant, catalog.VARIANTS)
-    return run(p, variant, data.load(p).eval_split(), "attacks", progress)
+    if recipe:
+        p = dataclasses.replace(p, attack=recipe.__name__)
+    return run(p, variant, data.load(p).eval_split(), "attacks", progress, recipe)
 
 
-def run(p: config.Parameters, variant: str, split: data.Split, stage: str, progress: bool = True) -> Path:
+def run(
+    p: config.Parameters, variant: str, split: data.Split, stage: str, progress: bool, recipe: type | None = None
+) -> Path:
     """As `attack`, on any split, with the records in a folder of `stage`."""
     model = victim.load(variants.build(p, variant))
-    made_from = depends(p, variant, split, model)
+    made_from = depends(p, variant, split, model, recipe)
     made_by = config.key(made_from["parameters"])
     folder = records.Folder(config.run_dir(p) / stage / name(p, variant, p.attack, made_by))
-    task = Task(p, variant, model.path, made_by)
+    task = Task(p, variant, model.path, made_by, recipe)
     with store.lock(folder.path):
         folder.open(made_from)
         done = {r.position for r in folder.load() if r.status is not records.Status.error}

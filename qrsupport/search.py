@@ -14,10 +14,13 @@ class Searcher:
 
     def __init__(self, task, stock: bool = False):
         p = task.p
-        self.task, self.victim = task, victim.load(task.model)
+        self.task, self.victim, self.stock = task, victim.load(task.model), stock
         self.wrapper = attacks.Wrapper(self.victim)
-        self.words = resources.load(p.resources, p.network, p.attack)
-        self.attack = attacks.build(p.attack, self.words, self.wrapper, p.query_budget)
+        self.words = resources.load(p.resources, p.network, "" if task.recipe else p.attack)
+        if task.recipe:
+            self.attack = attacks.build_recipe(task.recipe, self.words, self.wrapper, p.query_budget)
+        else:
+            self.attack = attacks.build(p.attack, self.words, self.wrapper, p.query_budget)
         self.text = fast.AttackedText if stock else fast.Text
         if not stock:
             self.attack = fast.accelerate(self.attack)
@@ -28,11 +31,21 @@ class Searcher:
         try:
             outcome = self.outcome(example)
         except Exception as e:  # whatever it is: the record names it and the run goes on
-            outcome = {"status": Status.error, "note": f"{type(e).__name__}: {e}"}
+            outcome = self.without_acceleration(example, e)
         timing = {"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)}
         return engine.record(
             self.task, example, timing=timing, truncated=self.victim.truncated(example.text), **outcome
         )
+
+    def without_acceleration(self, example: engine.Example, why: Exception) -> dict:
+        """The outcome by TextAttack's own parts, after the faster ones raised `why`; an error if they raise too."""
+        note = f"{type(why).__name__}: {why}"
+        try:
+            if not self.stock:
+                return Searcher(self.task, stock=True).outcome(example) | {"engine": "textattack", "note": note}
+        except Exception as e:
+            note = f"{type(e).__name__}: {e}"
+        return {"status": Status.error, "note": note}
 
     def outcome(self, example: engine.Example) -> dict:
         """Attacks one text; the record's fields that say how it ended."""

@@ -164,3 +164,27 @@ def test_unknown_variant_is_refused(p):
 def test_each_example_has_its_own_seed():
     seeds = {engine.example_seed(s, f"mr/test/{i}") for s in range(3) for i in range(50)}
     assert len(seeds) == 150 and engine.example_seed(1, "a") == engine.example_seed(1, "a")
+
+
+def test_any_recipe_of_textattack_runs(p):
+    from textattack.attack_recipes import DeepWordBugGao2018
+
+    found = Folder(engine.attack(dataclasses.replace(p, n=4), progress=False, recipe=DeepWordBugGao2018)).load()
+    task = engine.Task(p, "fp32", variants.build(p, "fp32"), "", DeepWordBugGao2018)
+    stock = [search.Searcher(task, stock=True)(e) for e in examples(p, 4)]
+    assert [(r.status, r.perturbed, r.queries) for r in found] == [(r.status, r.perturbed, r.queries) for r in stock]
+    assert {r.attack for r in found} == {"DeepWordBugGao2018"} and {r.engine for r in found} == {"qrsupport"}
+
+
+def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(p, monkeypatch):
+    task = engine.Task(dataclasses.replace(p, attack="textfooler"), "fp32", variants.build(p, "fp32"), "")
+    ours, stock = search.Searcher(task), search.Searcher(task, stock=True)
+
+    def refuse(*_):
+        raise NotImplementedError("this part cannot")
+
+    monkeypatch.setattr(search.fast.Text, "replace_word_at_index", refuse)
+    for example in examples(p, 4):
+        a, b = ours(example), stock(example)
+        assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries)
+        assert a.status is Status.skipped or (a.engine == "textattack" and "this part cannot" in a.note)
