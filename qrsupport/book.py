@@ -94,6 +94,15 @@ def site(executed: list[Path]) -> Path:
     return root / "_build" / "html" / "index.html"
 
 
+def wait(process: subprocess.Popen) -> int:
+    """The exit status of a process; an interrupt, which a terminal sends to both, is passed on when it has ended."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+
+
 def make(profile: str, given: dict, cores: int) -> None:
     """Runs what has changed of a profile's workflow, builds the site, prints where it is, the headline and the time.
 
@@ -109,8 +118,8 @@ def make(profile: str, given: dict, cores: int) -> None:
                "--quiet", "all", "--config", f"profile={profile}",
                f"parameters={json.dumps(given)}"]  # fmt: skip
     with store.lock(root / "_build" / "workflow"):
-        done = subprocess.run(command, check=False, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)})
-    if done.returncode:
+        code = wait(subprocess.Popen(command, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)}))
+    if code:
         raise ChapterFailed(
             "some jobs failed, see above and the newest file in .snakemake/log; running it again goes on from what is done"
         )

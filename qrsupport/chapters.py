@@ -8,6 +8,7 @@ workflow's resume state.
 import ast
 import itertools
 import json
+import logging
 import re
 import shlex
 import sys
@@ -207,6 +208,8 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    for name in ("asyncio", "traitlets", "papermill"):  # what they say of a kernel that is stopped, we say
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     path, stream = template(chapter), Relay(label or chapter)
     try:
         with tempfile.TemporaryDirectory(prefix="qr-") as room:

@@ -188,9 +188,7 @@ def main():
     """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted."""
     try:
         sys.exit(cli(standalone_mode=False) or 0)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted; running it again goes on from here", err=True)
         sys.exit(130)
     except click.ClickException as e:
