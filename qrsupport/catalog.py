@@ -41,6 +41,8 @@ class ProfileEntry:
 
 POLARITY = ("negative", "positive")
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
+TOPICS = ("World", "Sports", "Business", "Sci/Tech")
+QUESTIONS = ("ABBR", "ENTY", "DESC", "HUM", "LOC", "NUM")
 
 DATASETS = {
     "embedded": DatasetEntry("generated short reviews, two classes; needs nothing", POLARITY),
@@ -48,6 +50,8 @@ DATASETS = {
     "sst2": DatasetEntry("SST-2 (GLUE): film-review phrases, two classes", POLARITY, "validation"),
     "mr": DatasetEntry("MR (rt-polarity): film-review sentences, two classes", POLARITY),
     "emotion": DatasetEntry("Emotion (CARER): tweets, six classes", EMOTIONS),
+    "agnews": DatasetEntry("AG News: news items, four topics", TOPICS),
+    "trec": DatasetEntry("TREC: questions by what they ask for, six coarse classes", QUESTIONS),
 }
 
 BACKBONES = {

@@ -4,9 +4,9 @@ Split and label order are the same whichever source is used; texts are stripped 
 published files and the hub's copies agree.
 """
 
+import functools
 import hashlib
 import json
-import functools
 import os
 import random
 import zipfile
@@ -75,16 +75,18 @@ def read_lines(path: Path, content: bytes) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def read_rows(path: Path, parse: Callable[[str], tuple[str, str]], classes: Iterable[str], header: str = "") -> Rows:
+def read_rows(
+    path: Path, parse: Callable[[str], tuple[str, str]], classes: Iterable[str], header: str = "", blank: bytes = b""
+) -> Rows:
     """The rows of a file that has one example a line; `header` is skipped if it is the first line.
 
-    `parse` takes a line to (text, label) and raises ValueError if it cannot; `classes` are the labels in class order.
+    The bytes `blank`, if any, are read as a space.  `parse` takes a line to (text, label) and raises ValueError if it cannot; `classes` are the labels in class order.
     Raises MissingResource if the file is not there, BadData, naming file and line, if it is malformed.
     """
     if not path.is_file():
         raise MissingResource(f"{path} is missing; put the published file there (the README says where it comes from)")
-    classes, rows = list(classes), []
-    for number, line in enumerate(read_lines(path, path.read_bytes()), 1):
+    classes, rows, content = list(classes), [], path.read_bytes()
+    for number, line in enumerate(read_lines(path, content.replace(blank, b" ") if blank else content), 1):
         if number == 1 and header and line == header:
             continue
         try:
@@ -181,33 +183,67 @@ def read_mr(folder: Path) -> dict[str, Rows]:
     return {s: sides[1][start:end] + sides[0][start:end] for s, (start, end) in POLARITY_LINES.items()}
 
 
-READERS = {"sst2": read_sst2, "mr": read_mr, "emotion": read_emotion}
+def parse_trec(line: str) -> tuple[str, str]:
+    """TREC's format: coarse class, colon, fine class, space, text."""
+    label, space, text = line.partition(" ")
+    if not space or ":" not in label:
+        raise ValueError("a coarse and a fine class with a colon between, a space and a text were expected")
+    return text, label.partition(":")[0]
+
+
+def carve(rows: Rows) -> dict[str, Rows]:
+    """A train and a validation split from published training rows: every tenth row (10, 20, ...) is for validation."""
+    return {"train": [row for i, row in enumerate(rows, 1) if i % 10], "validation": rows[9::10]}
+
+
+def read_agnews(folder: Path) -> dict[str, Rows]:
+    """AG News as text classification suites pass it on: dev.tsv, 10,001 rows of the published train set, and test.tsv.
+
+    These hold an item's description alone; the hub's texts are title and description.
+    """
+    rows = {name: read_rows(folder / f"{name}.tsv", parse_glue, catalog.TOPICS) for name in ("dev", "test")}
+    return carve(rows["dev"]) | {"test": rows["test"]}
+
+
+def read_trec(folder: Path) -> dict[str, Rows]:
+    """TREC, coarse classes: raw/TREC.train and raw/TREC.test; the one byte that is not ASCII is read as a space."""
+    files = {name: folder / "raw" / f"TREC.{name}" for name in ("train", "test")}
+    rows = {s: read_rows(path, parse_trec, catalog.QUESTIONS, blank=b"\xf0") for s, path in files.items()}
+    return carve(rows["train"]) | {"test": rows["test"]}
+
+
+READERS = {"sst2": read_sst2, "mr": read_mr, "emotion": read_emotion, "agnews": read_agnews, "trec": read_trec}
 
 
 # The Hugging Face hub -------------------------------------------------------------------------------------------------
 
-# Of each split: repository, split there, name of the text column.  GLUE's own SST-2 test split has no labels.
+# Of each split: repository (after an @ its revision), split there, names of the text and label columns.  A validation
+# split that is not there is carved from the train split.  GLUE's own SST-2 test split has no labels.
+PARQUET = "CogComp/trec@refs/convert/parquet"  # the main revision is a script, which is never run
 HUB = {
     "sst2": {
-        "train": ("stanfordnlp/sst2", "train", "sentence"),
-        "validation": ("stanfordnlp/sst2", "validation", "sentence"),
-        "test": ("SetFit/sst2", "test", "text"),
+        "train": ("stanfordnlp/sst2", "train", "sentence", "label"),
+        "validation": ("stanfordnlp/sst2", "validation", "sentence", "label"),
+        "test": ("SetFit/sst2", "test", "text", "label"),
     },
-    "mr": {s: ("cornell-movie-review-data/rotten_tomatoes", s, "text") for s in SPLITS},
-    "emotion": {s: ("dair-ai/emotion", s, "text") for s in SPLITS},
+    "mr": {s: ("cornell-movie-review-data/rotten_tomatoes", s, "text", "label") for s in SPLITS},
+    "emotion": {s: ("dair-ai/emotion", s, "text", "label") for s in SPLITS},
+    "agnews": {s: ("fancyzhx/ag_news", s, "text", "label") for s in ("train", "test")},
+    "trec": {s: (PARQUET, s, "text", "coarse_label") for s in ("train", "test")},
 }
 
 
 def fetch(repository: str, split: str) -> Iterable[dict]:
-    """The rows of a hub dataset's split, each a dict of its columns.
+    """The rows of a hub dataset's split, each a dict of its columns; `repository` as in `HUB`.
 
     Raises NoNetwork if the hub cannot be reached and the dataset is not in the local cache.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import datasets
 
+    name, _, revision = repository.partition("@")
     try:
-        return datasets.load_dataset(repository, split=split)
+        return datasets.load_dataset(name, split=split, revision=revision or None)
     except OSError as e:
         raise NoNetwork(f"cannot fetch {repository} ({split}) from the Hugging Face hub: {e}") from e
 
@@ -218,17 +254,17 @@ def read_hub(name: str, fetch: Callable[[str, str], Iterable[dict]] = fetch) -> 
     Raises NoNetwork as `fetch` does, BadData if a row has other columns or a label outside the class set.
     """
     classes, found = range(len(catalog.DATASETS[name].labels)), {}
-    for split, (repository, there, column) in HUB[name].items():
+    for split, (repository, there, column, target) in HUB[name].items():
         rows = []
         for number, row in enumerate(fetch(repository, there)):
-            text, label = row.get(column), row.get("label")
+            text, label = row.get(column), row.get(target)
             if not isinstance(text, str) or label not in classes:
                 raise BadData(f"{repository} ({there}), row {number}: {row!r} is not a {column!r} and a known label")
             rows.append((text.strip(), int(label)))
         if not rows:
             raise BadData(f"{repository} ({there}) holds no example")
         found[split] = rows
-    return found
+    return found if "validation" in found else carve(found["train"]) | {"test": found["test"]}
 
 
 # Loading --------------------------------------------------------------------------------------------------------------

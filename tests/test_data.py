@@ -43,6 +43,17 @@ def make_mr(root: Path, encoding="utf-8"):
         write(root / f"mr/rt-polarity.{side}", lines.encode(encoding))
 
 
+def make_agnews(root: Path):
+    write(root / "agnews/dev.tsv", "".join(f"item {i} of #39;news \tSci/Tech\n" for i in range(1, 22)))
+    write(root / "agnews/test.tsv", "markets \\ fell\tBusiness\n")
+
+
+def make_trec(root: Path):
+    lines = [b"LOC:city Which sister\xf0city : is it ?", *(b"ABBR:exp What is %d ?" % i for i in range(2, 12))]
+    write(root / "trec/raw/TREC.train", b"\n".join(lines) + b"\n")
+    write(root / "trec/raw/TREC.test", "NUM:dist How far is it ?\n")
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     monkeypatch.setenv("QRSUPPORT_DATA", str(tmp_path))
@@ -67,6 +78,23 @@ def test_emotion_files_with_and_without_header(root):
     assert d.train.texts == ("i feel ; odd", "i am glad")
     assert [d.labels[i] for i in (*d.train.labels, *d.validation.labels)] == ["surprise", "joy", "sadness"]
     assert d.test.texts == ("", "🙂") and d.eval_split() is d.test
+
+
+def test_agnews_files(root):
+    make_agnews(root)
+    d = load("agnews")
+    assert d.validation.texts == ("item 10 of #39;news", "item 20 of #39;news")
+    assert len(d.train.texts) == 19 and d.train.texts[9] == "item 11 of #39;news"
+    assert (d.test.texts, d.test.labels, d.labels[2]) == (("markets \\ fell",), (2,), "Business")
+    assert d.eval_split() is d.test and set(d.train.labels) == {3}
+
+
+def test_trec_files(root):
+    make_trec(root)
+    d = load("trec")
+    assert d.train.texts[0] == "Which sister city : is it ?" and d.labels[d.train.labels[0]] == "LOC"
+    assert d.validation.texts == ("What is 10 ?",) and len(d.train.texts) == 10
+    assert d.test == data.Split(("How far is it ?",), (5,), ("trec/test/00000",))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -102,20 +130,29 @@ def test_mr_archive_reads_the_same(root):
         ("sst2/glue/dev.tsv", "index\tsentence\n0\tfine\n", "dev.tsv, line 1"),
         ("sst2/glue/dev.tsv", "fine\tvery\t1\n", "dev.tsv, line 1"),
         ("sst2/stanford/stsa.binary.test", "0 bad\n3 middling\n", "stsa.binary.test, line 2"),
+        ("agnews/dev.tsv", "fine\tSports\nfine\tsports\n", "dev.tsv, line 2: label 'sports'"),
+        ("agnews/test.tsv", "fine\tSports\nraw\n", "test.tsv, line 2"),
+        ("agnews/dev.tsv", b"ok\tWorld\n\xf0\tWorld\n", "dev.tsv, line 2: not UTF-8"),
+        ("trec/raw/TREC.train", "NUM:dist How ?\nNUM How ?\n", "TREC.train, line 2"),
+        ("trec/raw/TREC.train", "NUM:dist How ?\nPLACE:x Where ?\n", "TREC.train, line 2: label 'PLACE'"),
+        ("trec/raw/TREC.test", "NUM:dist\n", "TREC.test, line 1"),
+        ("trec/raw/TREC.test", b"NUM:dist How ?\nNUM:dist caf\xe9\n", "TREC.test, line 2: not UTF-8"),
         ("mr/rt-polarity.pos", "good\n" * 5330, "rt-polarity.pos, line 5330: the file has 5330 lines"),
         ("mr/rt-polarity.neg", "", "rt-polarity.neg is empty"),
     ],
 )
 def test_malformed_files_are_named_with_their_line(root, file, content, says):
-    make_sst2(root), make_emotion(root), make_mr(root)
+    make_sst2(root), make_emotion(root), make_mr(root), make_agnews(root), make_trec(root)
     write(root / file, content)
     with pytest.raises(BadData, match=re.escape(says)):
         load(file.partition("/")[0])
 
 
-@pytest.mark.parametrize("file", ["emotion/test.txt", "sst2/glue/train.tsv", "sst2/stanford/stsa.binary.test"])
+@pytest.mark.parametrize(
+    "file", ["emotion/test.txt", "sst2/glue/train.tsv", "sst2/stanford/stsa.binary.test", "trec/raw/TREC.test"]
+)
 def test_missing_files_are_named(root, file):
-    make_sst2(root), make_emotion(root)
+    make_sst2(root), make_emotion(root), make_trec(root)
     (root / file).unlink()
     with pytest.raises(MissingResource, match=re.escape(str(root / file))):
         load(file.partition("/")[0], network=True)
@@ -147,16 +184,20 @@ def test_archive_without_the_file(root):
         load("mr")
 
 
-LINE = st.one_of(st.text(max_size=30), st.sampled_from(["fine\t1", "0 bad", "sad;sadness", "sentence\tlabel", ""]))
+LINE = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(["fine\t1", "0 bad", "sad;sadness", "sentence\tlabel", "news\tWorld", "NUM:n How ?", ""]),
+)
 CONTENT = st.one_of(st.binary(max_size=200), st.lists(LINE, max_size=6).map(lambda x: "\n".join(x).encode("utf-8")))
 
 
 @settings(max_examples=150, deadline=None)
-@given(CONTENT, st.sampled_from(["emotion", "sst2", "mr"]))
+@given(CONTENT, st.sampled_from(sorted(data.READERS)))
 def test_any_content_is_read_or_refused_by_name(content, name):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         files = ["train.txt", "val.txt", "test.txt", "glue/train.tsv", "glue/dev.tsv", "stanford/stsa.binary.test"]
+        files += ["dev.tsv", "test.tsv", "raw/TREC.train", "raw/TREC.test"]
         for file in (*files, "rt-polarity.pos", "sentence_polarity.zip"):
             write(folder / file, content)
         try:
@@ -180,15 +221,19 @@ def fake_hub(rows):
 
 
 def test_hub_asks_the_parquet_repositories():
-    fetch, asked = fake_hub(lambda r, s: [{"sentence": " a ", "text": " a ", "label": 1, "idx": 0}])
+    fetch, asked = fake_hub(lambda r, s: [{"sentence": " a ", "text": " a ", "label": 1, "coarse_label": 1}] * 10)
     found = {name: data.read_hub(name, fetch) for name in data.HUB}
-    assert found["sst2"] == {split: [("a", 1)] for split in data.SPLITS}
+    assert found["sst2"] == {split: [("a", 1)] * 10 for split in data.SPLITS}
+    for name in ("agnews", "trec"):
+        assert {split: len(rows) for split, rows in found[name].items()} == {"train": 9, "validation": 1, "test": 10}
     assert set(asked) == {
         ("stanfordnlp/sst2", "train"),
         ("stanfordnlp/sst2", "validation"),
         ("SetFit/sst2", "test"),
         *(("cornell-movie-review-data/rotten_tomatoes", s) for s in data.SPLITS),
         *(("dair-ai/emotion", s) for s in data.SPLITS),
+        *(("fancyzhx/ag_news", s) for s in ("train", "test")),
+        *(("CogComp/trec@refs/convert/parquet", s) for s in ("train", "test")),
     }
     assert set(data.HUB) == set(data.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
 
@@ -208,6 +253,15 @@ def test_hub_and_files_give_the_same_dataset(root):
     columns = {"stanfordnlp/sst2": "sentence", "SetFit/sst2": "text"}
     fetch, _ = fake_hub(lambda r, s: [{columns[r]: f"{t} ", "label": label} for t, label in local[s]])
     assert data.read_hub("sst2", fetch) == local
+
+
+def test_revision_of_a_hub_repository(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: (args, kwargs))
+    assert data.fetch("CogComp/trec@refs/convert/parquet", "test") == (
+        ("CogComp/trec",), {"split": "test", "revision": "refs/convert/parquet"},
+    )  # fmt: skip
+    assert data.fetch("dair-ai/emotion", "test")[1]["revision"] is None
 
 
 def test_directory_comes_before_the_hub_and_the_hub_needs_leave(root, monkeypatch):
@@ -305,6 +359,8 @@ def test_importing_data_is_light():
         ("sst2", [67_349, 872, 1_821], [29_780, 37_569]),
         ("mr", [8_530, 1_066, 1_066], [4_265, 4_265]),
         ("emotion", [16_000, 2_000, 2_000], [4_666, 5_362, 1_304, 2_159, 1_937, 572]),
+        ("agnews", [9_001, 1_000, 7_600], [2_249, 2_194, 2_271, 2_287]),
+        ("trec", [4_907, 545, 500], [75, 1_128, 1_043, 1_104, 744, 813]),
     ],
 )
 def test_real_data_have_the_published_counts(name, sizes, counts):
