@@ -81,15 +81,17 @@ def weight_error(fp32: Path, int8: Path) -> np.ndarray:
     axes = {n.input[0]: _attribute(n, "axis", 1) for n in after.node if n.op_type == "DequantizeLinear"}
     found = []
     for name, weight in old.items():
-        if f"{name}_quantized" in new:
-            weight = weight.T if name in turned else weight
-            codes = new[f"{name}_quantized"].astype(np.float32)
-            shape = [1] * codes.ndim
-            shape[axes.get(f"{name}_quantized", -1)] = -1
-            scale, zero = (new[f"{name}_{part}"].astype(np.float32) for part in ("scale", "zero_point"))
-            if scale.size > 1:
-                scale, zero = scale.reshape(shape), zero.reshape(shape)
-            found.append(((codes - zero) * scale - weight).ravel())
+        if name in turned:
+            name, weight = f"{name}_Transposed", weight.T
+        if f"{name}_quantized" not in new:
+            continue
+        codes = new[f"{name}_quantized"].astype(np.float32)
+        shape = [1] * codes.ndim
+        shape[axes.get(f"{name}_quantized", -1)] = -1
+        scale, zero = (new[f"{name}_{part}"].astype(np.float32) for part in ("scale", "zero_point"))
+        if scale.size > 1:
+            scale, zero = scale.reshape(shape), zero.reshape(shape)
+        found.append(((codes - zero) * scale - weight).ravel())
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 

@@ -90,7 +90,7 @@ def test_every_variant_has_a_precision_and_a_checkpoint():
 
 
 def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
-    p = dataclasses.replace(tiny, adversarial_examples=12, epochs=1)
+    p = dataclasses.replace(tiny, adversarial_examples=12)
     path = variants.build(p, "adversarial")
     base, other = train.checkpoint(p), train.checkpoint(p, "adversarial")
     assert store.sha256(base / "model.safetensors") != store.sha256(other / "model.safetensors")
