@@ -18,12 +18,12 @@ from . import grammar
 from .catalog import DATASETS, EMOTIONS
 from .errors import BadData, UnknownName
 
-SIZES = {"train": 4000, "validation": 500, "test": 1000}
+SIZES = {"train": 5000, "validation": 500, "test": 1000}
 LABEL_NOISE = 0.03  # share of training labels replaced by another class; validation and test labels are all right
 ZIPF = 2.6  # the k-th word of a group has a weight of k to the power -2.6
 NEGATION = 0.16  # share of the clauses of a review that negate, a quarter of it where clauses disagree
 USUAL = 0.75  # share of the negations that praise or blame in the words mostly used for it
-CONTRAST = 0.25  # share of the reviews whose clauses disagree
+CONTRAST = 0.2  # share of the reviews whose clauses disagree
 MIXED = 0.4  # share of the emotion sentences that name another emotion too
 POS = ("noun", "verb", "adj", "adv")
 CLASSES = (*DATASETS["embedded"].labels, *EMOTIONS, "neutral")
@@ -153,7 +153,7 @@ def review(writer: Writer, side: int) -> str:
     """A review of one or two clauses; `side` is its label (1 positive, 0 negative)."""
     kind = writer.pick(tuple(grammar.SUBJECTS))
     whole = writer.pick(grammar.SUBJECTS[kind].names.split())
-    fitting = [row for row in grammar.ASPECTS if kind in row[0].split()]
+    fitting = [row for row in grammar.ASPECTS if kind in row[0].split() for _ in row[1].split()]
     first = writer.pick(fitting)
     second = writer.pick([row for row in fitting if row is not first])
     contrast = writer.chance(CONTRAST)

@@ -47,7 +47,7 @@ ASPECTS = [
     tuple(row.split("|"))
     for row in """\
 film|plot script dialogue ending scene premise opening|\
-original clever funny moving exciting fascinating convincing thoughtful natural|\
+funny original exciting clever moving fascinating convincing thoughtful natural|\
 boring stupid predictable slow shallow sentimental unconvincing pretentious confusing messy depressing
 film people|cast star director|talented convincing lively natural clever|wooden clumsy pretentious boring shallow
 film|acting|convincing lively moving natural original|wooden clumsy pretentious unconvincing shallow
