@@ -80,6 +80,8 @@ ATTACKS = {
     "pso": "PSO (Zang et al. 2020): sememe substitutes, particle swarm search",
 }
 
+PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textfooler", "pwws", "pso")
+
 PROTOCOLS = {
     "direct": "attack a variant, measure that variant",
     "transfer": "measure a target on the adversarial set of a source",
@@ -94,14 +96,14 @@ RESOURCES = {
 PROFILES = {
     "quick": ProfileEntry(
         "generated data, one small backbone, minutes on two cores, no network",
-        {"dataset": ("embedded",), "backbone": ("bert-small",), "attack": tuple(ATTACKS)},
+        {"dataset": ("embedded",), "backbone": ("bert-small",), "attack": PAPER_ATTACKS},
     ),
     "study": ProfileEntry(
         "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",
         {
             "dataset": ("sst2", "emotion", "mr"),
             "backbone": ("bert-small", "distilbert-small"),
-            "attack": tuple(ATTACKS),
+            "attack": PAPER_ATTACKS,
         },
         {"resources": "local", "n": 100, "adversarial_examples": 1000, "workers": 1},
         {
@@ -116,7 +118,7 @@ PROFILES = {
         {
             "dataset": ("sst2", "emotion", "mr"),
             "backbone": ("bert-base-uncased", "distilbert-base-uncased"),
-            "attack": tuple(ATTACKS),
+            "attack": PAPER_ATTACKS,
         },
         {"resources": "published", "network": True, "n": 1000, "epochs": 3, "learning_rate": 2e-5},
     ),

@@ -117,9 +117,9 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
     tune = _job("finetune", entry, given, model)
     quantize = _job("quantize", entry, given, model, (tune,))
     train = _job("adversarial", entry, given, model | {"attack": attacks[0]}, (tune,))
-    first = [variant for variant in catalog.VARIANTS if variant != "fp32"]
+    first = [variant for variant in catalog.PAPER_VARIANTS if variant != "fp32"]
     jobs = [tune, quantize, train]
-    for attack, variant in itertools.product(attacks, catalog.VARIANTS):
+    for attack, variant in itertools.product(attacks, catalog.PAPER_VARIANTS):
         targets = ("fp32", *first) if variant == "fp32" else ("fp32", variant)
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
         jobs.append(_job("attack", entry, given, values, (quantize, train)))
