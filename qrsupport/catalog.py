@@ -21,12 +21,14 @@ class VariantEntry:
     """A variant is a checkpoint (how the weights came about) at a precision (how they are executed).
 
     `options` names the parameters, beside those of the fine-tuning, that its identity depends on.
+    An ensemble names its `members`, and its precision the rule that combines them (`ensembles.RULES`).
     """
 
     help: str
     checkpoint: str = "base"
     precision: str = "fp32"
     options: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,35 @@ VARIANTS = {
     ),
     "adversarial": VariantEntry(
         "fine-tuned again with adversarial examples added, 32-bit", "adversarial", "fp32", ADVERSARIAL_OPTIONS
+    ),
+    "adversarial-int8": VariantEntry(
+        "adversarial training, then the paper's quantization",
+        "adversarial",
+        "int8-dynamic",
+        ADVERSARIAL_OPTIONS + INT8_OPTIONS,
+    ),
+    "other-seed": VariantEntry("control: the same fine-tuning with the next seed, 32-bit", "other-seed"),
+    "noise-1": VariantEntry(
+        "control: 32-bit weights plus noise as large as the int8 error", "base", "noise-1", INT8_OPTIONS
+    ),
+    "noise-2": VariantEntry("control: as noise-1, second draw", "base", "noise-2", INT8_OPTIONS),
+    "noise-3": VariantEntry("control: as noise-1, third draw", "base", "noise-3", INT8_OPTIONS),
+    "ensemble-mean": VariantEntry(
+        "mean of the probabilities of fp32 and int8-dynamic", "base", "mean", INT8_OPTIONS, ("fp32", "int8-dynamic")
+    ),
+    "ensemble-vote": VariantEntry(
+        "majority of fp32, int8-dynamic and noise-1; ties go to the higher mean probability",
+        "base",
+        "vote",
+        INT8_OPTIONS,
+        ("fp32", "int8-dynamic", "noise-1"),
+    ),
+    "ensemble-random": VariantEntry(
+        "fp32 or int8-dynamic, drawn for each text from seed and text",
+        "base",
+        "random",
+        INT8_OPTIONS,
+        ("fp32", "int8-dynamic"),
     ),
 }
 

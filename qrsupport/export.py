@@ -71,6 +71,15 @@ def quantize(source: Path, target: Path, per_channel: bool, reduce_range: bool, 
 
 def weight_error(fp32: Path, int8: Path) -> np.ndarray:
     """8-bit weight minus 32-bit weight, for every weight that was quantized: one flat array, float32."""
+    found = [error.ravel() for error in weight_errors(fp32, int8).values()]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+def weight_errors(fp32: Path, int8: Path) -> dict[str, np.ndarray]:
+    """8-bit weight minus 32-bit weight of each quantized tensor of an ONNX file, float32, by the tensor's 32-bit name.
+
+    A tensor that the 8-bit model stores turned is compared, and returned, turned.
+    """
     import onnx
     from onnx import numpy_helper
 
@@ -79,20 +88,23 @@ def weight_error(fp32: Path, int8: Path) -> np.ndarray:
     new = {t.name: numpy_helper.to_array(t) for t in after.initializer}
     turned = {n.input[1] for n in before.node if n.op_type == "Gemm" and _attribute(n, "transB", 0)}
     axes = {n.input[0]: _attribute(n, "axis", 1) for n in after.node if n.op_type == "DequantizeLinear"}
-    found = []
+    found = {}
     for name, weight in old.items():
-        if name in turned:
-            name, weight = f"{name}_Transposed", weight.T
-        if f"{name}_quantized" not in new:
-            continue
-        codes = new[f"{name}_quantized"].astype(np.float32)
-        shape = [1] * codes.ndim
-        shape[axes.get(f"{name}_quantized", -1)] = -1
-        scale, zero = (new[f"{name}_{part}"].astype(np.float32) for part in ("scale", "zero_point"))
-        if scale.size > 1:
-            scale, zero = scale.reshape(shape), zero.reshape(shape)
-        found.append(((codes - zero) * scale - weight).ravel())
-    return np.concatenate(found) if found else np.zeros(0, np.float32)
+        stored, weight = (f"{name}_Transposed", weight.T) if name in turned else (name, weight)
+        if f"{stored}_quantized" in new:
+            found[name] = _dequantized(new, stored, axes.get(f"{stored}_quantized", -1)) - weight
+    return found
+
+
+def _dequantized(tensors: dict, name: str, axis: int) -> np.ndarray:
+    """The 8-bit tensor of this name as 32-bit floats; `axis` is that of its scales if it has several."""
+    codes = tensors[f"{name}_quantized"].astype(np.float32)
+    shape = [1] * codes.ndim
+    shape[axis] = -1
+    scale, zero = (tensors[f"{name}_{part}"].astype(np.float32) for part in ("scale", "zero_point"))
+    if scale.size > 1:
+        scale, zero = scale.reshape(shape), zero.reshape(shape)
+    return (codes - zero) * scale
 
 
 def _attribute(node, name: str, default: int) -> int:

@@ -9,8 +9,7 @@ from .records import Folder, Replay, Status
 
 def clean(p: config.Parameters, variant: str) -> Path:
     """The folder with the variant's predictions on the whole evaluation split, as `records.load_clean` reads them."""
-    dataset, path = data.load(p), variants.build(p, variant)
-    model = victim.load(path)
+    dataset, model = data.load(p), victim.load(variants.build(p, variant))
     depends = {"parameters": config.identity(p, variant), "data": dataset.fingerprint, "model": model.digest}
 
     def build(room: Path) -> None:
@@ -20,7 +19,7 @@ def clean(p: config.Parameters, variant: str) -> Path:
             "dataset": p.dataset, "backbone": p.backbone, "seed": p.seed, "variant": variant,
             "split": dataset.evaluation, "class_names": list(dataset.labels), "ids": list(split.ids),
             "labels": list(split.labels), "predicted": [int(i) for i in logits.argmax(1)],
-            "bytes": (path / "model.onnx").stat().st_size,
+            "bytes": model.bytes,
         }  # fmt: skip
         store.write_json(room / "predictions.json", content)
 

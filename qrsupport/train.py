@@ -5,6 +5,7 @@ byte; times and the host's name are kept beside them, in the artefact's meta.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import platform
@@ -26,12 +27,14 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
 
     It holds model.safetensors, config.json, the tokenizer, history.json and card.md.  `which` is
     "base" or "adversarial" (fine-tuned from the backbone on the training split and the successful
-    perturbations of training examples).  `store.meta` of it gives seconds, parameters (count) and,
+    perturbations of training examples) or "other-seed" ("base" with the next seed).  `store.meta` of it gives seconds, parameters (count) and,
     if adversarial, attack_seconds and attack_queries.
 
     Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used (before any
     work), and as `data.load` and `store.made`.
     """
+    if which == "other-seed":
+        return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
     backbones.check(p)
     dataset = data.load(p)
     extra, costs = _adversarial(p) if which == "adversarial" else (([], []), {})

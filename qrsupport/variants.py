@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, data, export, store, train
+from . import backbones, catalog, config, controls, data, ensembles, export, store, train
 from . import victim as victims
 from .errors import BadCheckpoint, UnknownName
 
@@ -22,7 +22,8 @@ def build(p: config.Parameters, name: str) -> Path:
     """The folder of variant `name`, made (its checkpoint first) if it is not there.
 
     It holds model.onnx, tokenizer.json and variant.json: labels, max_length (tokens), pad_id,
-    inputs (names), precision, variant, options, bytes (of model.onnx).
+    inputs (names), precision, variant, options, bytes (of model.onnx).  An ensemble's holds only
+    variant.json: labels, variant, rule, seed, members (variant, folder beside it, digest), bytes.
 
     Raises UnknownName, StaleArtefact for a folder that was altered, BadCheckpoint for a checkpoint
     that cannot be exported or whose ONNX form answers differently, and as `train.checkpoint`.
@@ -32,8 +33,11 @@ def build(p: config.Parameters, name: str) -> Path:
 
 
 def depends(p: config.Parameters, name: str) -> dict:
-    """What a variant is made from; makes its checkpoint first."""
+    """What a variant is made from; makes its checkpoint (an ensemble's members) first."""
     entry = _entry(name)
+    if entry.members:
+        members = {member: victims.load(build(p, member)).digest for member in entry.members}
+        return {"parameters": config.identity(p, name), "members": members}
     checkpoint = train.checkpoint(p, entry.checkpoint)
     return {
         "parameters": config.identity(p, name),
@@ -89,6 +93,8 @@ def _folder(p: config.Parameters, name: str) -> Path:
 def _build(p: config.Parameters, name: str, room: Path) -> dict:
     """Fills the empty folder `room`; returns notes for its meta."""
     entry, start = _entry(name), time.time()
+    if entry.members:
+        return _ensemble(p, name, room)
     checkpoint = train.checkpoint(p, entry.checkpoint)
     about = {
         "labels": list(catalog.DATASETS[p.dataset].labels),
@@ -126,10 +132,34 @@ def _int8_dynamic(p: config.Parameters, entry: catalog.VariantEntry, room: Path,
     return {}
 
 
+def _noise(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
+    """The 32-bit variant with noise as large, tensor by tensor, as its 8-bit variant's error; the draw ends its name."""
+    fp32, int8 = (build(p, name) / "model.onnx" for name in ("fp32", "int8-dynamic"))
+    about |= {"inputs": list(victims.load(fp32.parent).inputs), "precision": "fp32"}
+    return controls.noise(fp32, int8, room / "model.onnx", int(entry.precision.rsplit("-")[1]), p.seed)
+
+
+def _ensemble(p: config.Parameters, name: str, room: Path) -> dict:
+    """The folder of an ensemble: who its members are."""
+    entry = _entry(name)
+    members = {member: victims.load(build(p, member)) for member in entry.members}
+    whole = ensembles.Ensemble(room, entry.precision, members.values(), p.seed)
+    named = [{"variant": n, "folder": m.path.name, "digest": m.digest} for n, m in members.items()]
+    about = {"labels": list(whole.labels), "variant": name, "rule": whole.rule, "seed": p.seed, "members": named}
+    store.write_json(room / "variant.json", about | {"bytes": whole.bytes})
+    return {}
+
+
 def _fp32_of(p: config.Parameters, entry: catalog.VariantEntry) -> Path:
     """The folder of the 32-bit variant of the same checkpoint."""
     name = next(n for n, e in catalog.VARIANTS.items() if (e.checkpoint, e.precision) == (entry.checkpoint, "fp32"))
     return build(p, name)
 
 
-PRECISIONS = {"fp32": _fp32, "int8-dynamic": _int8_dynamic}
+PRECISIONS = {
+    "fp32": _fp32,
+    "int8-dynamic": _int8_dynamic,
+    "noise-1": _noise,
+    "noise-2": _noise,
+    "noise-3": _noise,
+}

@@ -33,7 +33,7 @@ LARGEST = 32
 class Victim:
     """An executable classifier in a folder with model.onnx, tokenizer.json and variant.json.
 
-    `labels` in class order; `max_length` in tokens; `digest` is the SHA-256 of model.onnx.
+    `labels` in class order; `max_length` in tokens; `digest` is the SHA-256 of model.onnx, `bytes` its size.
     """
 
     def __init__(self, path: Path, threads: int = 1, exact: bool = True):
@@ -44,6 +44,7 @@ class Victim:
         self.pad: int = about["pad_id"]
         self.inputs: tuple[str, ...] = tuple(about["inputs"])
         self.digest: str = store.sha256(self.path / "model.onnx")
+        self.bytes: int = (self.path / "model.onnx").stat().st_size
         self.tokenizer = _tokenizer(self.path / "tokenizer.json", self.max_length)
         self.session = _session(self.path / "model.onnx", threads, exact)
         self._special: list[int] = self.tokenizer.encode("").ids
@@ -102,12 +103,32 @@ class Victim:
         return self.session.run(None, {name: given[name] for name in self.inputs})[0]
 
 
-def load(path: Path, threads: int = 1) -> Victim:
-    """The classifier in folder `path`, with `threads` threads inside an operation.
+def load(path: Path, threads: int = 1):
+    """The classifier in folder `path`, a Victim or an `ensembles.Ensemble`, with `threads` threads inside an operation.
 
-    Raises BadCheckpoint naming the file if one is missing or unreadable.
+    Raises BadCheckpoint naming the file if one is missing or unreadable, or the member of an
+    ensemble that is not the one that it was made of.
     """
-    return Victim(path, threads)
+    path = Path(path)
+    made_of = _members(path)
+    if not made_of:
+        return Victim(path, threads)
+    from .ensembles import Ensemble
+
+    members = [load(path.parent / member["folder"], threads) for member in made_of["members"]]
+    for member, about in zip(members, made_of["members"], strict=True):
+        if member.digest != about["digest"]:
+            raise BadCheckpoint(f"{member.path} has changed since {path} was made of it; delete {path}")
+    return Ensemble(path, made_of["rule"], members, made_of["seed"])
+
+
+def _members(path: Path) -> dict:
+    """What variant.json in folder `path` says of an ensemble: rule, seed, members; empty if it is none."""
+    try:
+        content = json.loads((path / "variant.json").read_text("utf-8"))
+        return {k: content[k] for k in ("rule", "seed", "members")} if "members" in content else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # Victim says what is wrong
 
 
 def by_piece(tokenizer: Tokenizer) -> bool:

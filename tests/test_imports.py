@@ -20,8 +20,8 @@ ROOMS = {
     "records": ({"records"}, set()),
     "data": ({"data", "embedded", "grammar"}, set()),
     "train": ({"train", "backbones"}, {"data", "records"}),
-    "victim": ({"victim"}, set()),
-    "variants": ({"variants", "export"}, {"data", "train", "victim"}),
+    "victim": ({"victim", "ensembles"}, set()),
+    "variants": ({"variants", "export", "controls"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
     "attacks": ({"attacks", "fast"}, {"resources", "victim"}),
     "engine": (
