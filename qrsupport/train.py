@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import backbones, catalog, config, data, records, store
 
-OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS}
+OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()}
 VERSIONS = ("torch", "transformers", "tokenizers")
 THREADS = 1
 WARM_UP, WEIGHT_DECAY, CLIP, POINTS = 0.1, 0.01, 1.0, 60
