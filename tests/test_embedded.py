@@ -101,7 +101,7 @@ def test_rare_words_exist(corpus):
 def test_negation_takes_the_word_of_the_other_side():
     classes = {w: c.cls for c in embedded.lexicon() if c.cls != "neutral" for w in c.words}
     found = Counter()
-    for text, label in embedded.sentences("embedded", 2, 3000):
+    for text, label in embedded.sentences("embedded", 2, 9000):
         m = re.fullmatch(r"the \w+ is (not|never|hardly|far from|anything but|surprisingly) (\w+) \.", text)
         if m:
             agrees = classes[m[2]] == catalog.POLARITY[label]
