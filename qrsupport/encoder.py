@@ -78,7 +78,7 @@ class Encoder:
 
     def _encode(self, text: str) -> np.ndarray:
         found = [self._word(w) for w in words(text)]
-        return np.mean(found, axis=0) if found else arbitrary("", self.dimensions)
+        return np.add.reduce(found) / len(found) if found else arbitrary("", self.dimensions)
 
     def similarity(self, a: str, b: str) -> float:
         """The angular similarity of two texts."""

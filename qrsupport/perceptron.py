@@ -18,7 +18,7 @@ class Perceptron:
 
         tagger = _get_tagger("eng")
         self.start, self.end = list(tagger.START), list(tagger.END)
-        self.normalize, self.known = tagger.normalize, tagger.tagdict
+        self.normalize, self.known = lru_cache(1 << 16)(tagger.normalize), tagger.tagdict
         self.classes = sorted(tagger.classes)
         column = {label: i for i, label in enumerate(self.classes)}
         self.weights = {f: self._row(weights, column) for f, weights in tagger.model.weights.items()}

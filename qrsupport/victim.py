@@ -16,6 +16,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,9 @@ class Victim:
         """Token ids with the special ones, at most `max_length`; the same as the tokenizer's for the whole text."""
         if self._piece is None:
             return self._encode(text).ids
-        pieces = (self._piece(piece) for piece in clean(text).split(" "))
         start, end = self._special
-        return [start, *[i for piece in pieces for i in piece][: self.max_length - 2], end]
+        pieces = chain.from_iterable(map(self._piece, clean(text).split(" ")))
+        return [start, *islice(pieces, self.max_length - 2), end]
 
     def _piece_ids(self, piece: str) -> list[int]:
         return self.tokenizer.encode(piece, add_special_tokens=False).ids

@@ -20,16 +20,21 @@ _searcher = None
 
 
 def begin(task) -> None:
-    """Makes this process a worker for `task`: it ignores Ctrl-C (its parent tidies up) and ends when its parent does."""
+    """Makes this process a worker for `task`."""
     global _searcher
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    follow_parent()
     import torch
 
     from .search import Searcher
 
     torch.set_num_threads(1)
     _searcher = Searcher(task)
+
+
+def follow_parent() -> None:
+    """Leaves Ctrl-C to the parent process, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def end_with_parent() -> None:

@@ -1,0 +1,346 @@
+"""`make bench`: how much faster the engine runs the very same search, and what is left above the model's own work.
+
+Each row takes turns, A B A B, on new examples each turn: A is TextAttack (its Hugging Face wrapper
+as shipped, or an unpadded ONNX Runtime wrapper of the same model), B the engine.  If one example
+differs in status, text or query count, the row has no ratio.  The floor is the same number of
+processes doing nothing but answer the distinct texts that the engine asked.
+"""
+
+import dataclasses
+import json
+import platform
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from . import attacks, config, data, engine, export, search, store, train, variants, victim, workers
+
+ROUNDS = 2
+SHORT = 16
+"""Most words of the texts that PSO attacks here: its cost grows with the square of the length."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One comparison: which model and attack, against what, how many examples a turn, and the target."""
+
+    model: str
+    variant: str
+    attack: str
+    against: str
+    examples: int
+    target: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.variant}, {self.attack}: {self.against}"
+
+
+CASES = (
+    Case("small BERT", "fp32", "textfooler", "stock TextAttack", 4, 20),
+    Case("small BERT", "fp32", "pwws", "stock TextAttack", 4, 20),
+    Case("small BERT", "fp32", "pso", "stock TextAttack", 1, 10),
+    Case("small BERT", "fp32", "textfooler", "unpadded", 25, 4),
+    Case("small BERT", "fp32", "pwws", "unpadded", 25, 4),
+    Case("small BERT", "fp32", "pso", "unpadded", 4, 4),
+    Case("small BERT", "int8-dynamic", "textfooler", "unpadded", 25, 4),
+    Case("small BERT", "int8-dynamic", "pwws", "unpadded", 25, 4),
+    Case("small BERT", "int8-dynamic", "pso", "unpadded", 4, 4),
+    Case("DistilBERT shape", "fp32", "textfooler", "stock TextAttack", 1, 20),
+    Case("DistilBERT shape", "fp32", "textfooler", "unpadded", 4, 1.2),
+    Case("DistilBERT shape", "fp32", "pwws", "unpadded", 4, 1.2),
+    Case("DistilBERT shape", "int8-dynamic", "textfooler", "unpadded", 4, 1.2),
+    Case("DistilBERT shape", "int8-dynamic", "pwws", "unpadded", 4, 1.2),
+    Case("small BERT", "fp32", "textfooler", "floor", 25, 2),
+    Case("small BERT", "fp32", "pwws", "floor", 25, 2),
+    Case("small BERT", "fp32", "pso", "floor", 4, 2),
+    Case("small BERT", "int8-dynamic", "textfooler", "floor", 25, 2),
+    Case("DistilBERT shape", "fp32", "textfooler", "floor", 4, 1.15),
+    Case("DistilBERT shape", "int8-dynamic", "textfooler", "floor", 4, 1.15),
+    Case("small BERT", "fp32", "textfooler", "one worker", 40, 1.8),
+    Case("small BERT", "fp32", "pwws", "one worker", 40, 1.8),
+    Case("DistilBERT shape", "int8-dynamic", "textfooler", "one worker", 6, 1.8),
+)
+
+
+class Stock:
+    """TextAttack as shipped: its own parts, its Hugging Face wrapper, torch, NLTK's tagger."""
+
+    def __init__(self, task: engine.Task, checkpoint: Path | None):
+        self.searcher = search.Searcher(task, stock=True)
+        words = dataclasses.replace(self.searcher.words, tagger=nltk_tagger(self.searcher.words.tagger))
+        self.searcher.wrapper = self.wrapper(task, checkpoint)
+        self.searcher.attack = attacks.build(task.p.attack, words, self.searcher.wrapper)
+
+    @staticmethod
+    def wrapper(task, checkpoint):
+        from textattack.models.wrappers import HuggingFaceModelWrapper
+
+        model, tokenizer = export._load(checkpoint)
+        tokenizer.model_max_length = 512
+        return HuggingFaceModelWrapper(model, tokenizer)
+
+    def __call__(self, examples):
+        return [self.searcher(e) for e in examples]
+
+    def close(self):
+        pass
+
+
+class Unpadded(Stock):
+    """TextAttack's own parts with an ONNX Runtime wrapper: one text at a time, unpadded, as many threads as cores."""
+
+    @staticmethod
+    def wrapper(task, checkpoint):
+        model = victim.Victim(task.model, threads=2)
+        model.together, model._piece = 1, None
+        return attacks.Wrapper(model)
+
+
+class Engine:
+    """The engine with a number of workers, started and warmed up on other examples."""
+
+    def __init__(self, task: engine.Task, size: int, warm_up):
+        start = time.perf_counter()
+        self.crew = workers.Crew(task, size)
+        list(self.crew.outcomes(warm_up))
+        self.cold = time.perf_counter() - start
+
+    def __call__(self, examples):
+        return sorted(self.crew.outcomes(examples), key=lambda r: r.position)
+
+    def close(self):
+        self.crew.__exit__()
+
+
+class Floor:
+    """Processes that do nothing but answer, in the fastest mode, the distinct texts that the search asks."""
+
+    def __init__(self, task: engine.Task, size: int, examples):
+        self.asked = {e.position: texts_asked(task, e) for e in examples}
+        context = workers.pool(task, size)._mp_context
+        self.executor = ProcessPoolExecutor(size, context, initializer=floor_begin, initargs=(task.model,))
+        list(self.executor.map(floor_answer, [["warm up"]] * size * 2))
+
+    def __call__(self, examples):
+        list(self.executor.map(floor_answer, [self.asked[e.position] for e in examples]))
+
+    def close(self):
+        workers.stop(self.executor)
+
+
+_victim = None
+_searchers = {}
+
+
+def floor_begin(path: Path) -> None:
+    """Makes this process one that only answers."""
+    global _victim
+    workers.follow_parent()
+    _victim = victim.load(path)
+
+
+def floor_answer(texts: list[str]) -> int:
+    """Answers the texts, together where the answers stay the same."""
+    return len(_victim(texts))
+
+
+def texts_asked(task: engine.Task, example: engine.Example) -> list[str]:
+    """The distinct texts that the engine asks for one example."""
+    if task not in _searchers:
+        _searchers[task] = search.Searcher(task)
+    searcher, seen = _searchers[task], {}
+    ask = searcher.wrapper.model
+    searcher.wrapper.model = lambda texts: seen.update(dict.fromkeys(texts)) or ask(texts)
+    searcher(example)
+    searcher.wrapper.model = ask
+    return list(seen)
+
+
+def nltk_tagger(tagger):
+    """NLTK's own `pos_tag` in place of the package's perceptron; any other tagger as it is."""
+    from .perceptron import Perceptron
+
+    if not isinstance(tagger, Perceptron):
+        return tagger
+    import nltk
+
+    return lambda words: [tag for _, tag in nltk.pos_tag(words, tagset="universal")] if words else []
+
+
+def distilbert_shape(p: config.Parameters, small: Path) -> Path:
+    """A checkpoint of DistilBERT's shape (6 layers, 768 wide) with random weights and the small model's tokenizer."""
+    import torch
+    import transformers as hf
+
+    def build(room: Path) -> None:
+        torch.manual_seed(0)
+        tokenizer = hf.AutoTokenizer.from_pretrained(small)
+        labels = len(json.loads((small / "config.json").read_text("utf-8"))["id2label"])
+        shape = hf.DistilBertConfig(vocab_size=len(tokenizer), num_labels=labels, initializer_range=0.05)
+        hf.DistilBertForSequenceClassification(shape).save_pretrained(room)
+        tokenizer.save_pretrained(room)
+
+    depends = {"tokenizer": store.sha256(small / "tokenizer.json"), "shape": "6x768"}
+    return store.made(config.run_dir(p) / "bench" / f"distilbert-shape-{config.key(depends)}", depends, build)
+
+
+def executable(p: config.Parameters, checkpoint: Path, variant: str) -> Path:
+    """A checkpoint that was not fine-tuned here, as FP32 or int8 dynamic ONNX in a variant's folder."""
+
+    def build(room: Path) -> None:
+        about = {"labels": list(data.load(p).labels), "max_length": p.max_length, "pad_id": 0, "precision": variant}
+        file = room / ("fp32.onnx" if variant == "int8-dynamic" else "model.onnx")
+        about["inputs"] = export.to_onnx(checkpoint, file)
+        if variant == "int8-dynamic":
+            export.quantize(file, room / "model.onnx", False, False, "QInt8")
+            file.unlink()
+        store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
+        store.write_json(room / "variant.json", about)
+
+    depends = {"checkpoint": store.sha256(checkpoint / "model.safetensors"), "variant": variant}
+    return store.made(config.run_dir(p) / "bench" / f"{variant}-{config.key(depends)}", depends, build)
+
+
+def setting(p: config.Parameters, case: Case) -> tuple[engine.Task, Path]:
+    """The task and the torch checkpoint of a case."""
+    p = dataclasses.replace(p, attack=case.attack)
+    checkpoint = train.checkpoint(p)
+    if case.model == "small BERT":
+        return engine.Task(p, case.variant, variants.build(p, case.variant), "bench"), checkpoint
+    checkpoint = distilbert_shape(p, checkpoint)
+    return engine.Task(p, case.variant, executable(p, checkpoint, case.variant), "bench"), checkpoint
+
+
+def sample(task: engine.Task, n: int) -> list[engine.Example]:
+    """`n` seeded examples that the classifier gets right (its own answer is the label: nothing is skipped)."""
+    split, p = data.load(task.p).eval_split(), task.p
+    model, found = victim.load(task.model), []
+    for i in data.sample(split, len(split.texts), p.attack_seed):
+        if len(found) == n:
+            break
+        if p.attack != "pso" or len(split.texts[i].split()) <= SHORT:
+            label = int(model([split.texts[i]])[0].argmax())
+            found.append(engine.Example(len(found), split.ids[i], split.texts[i], label))
+    return found
+
+
+def outcome(record) -> tuple:
+    """What must be the same on both sides."""
+    return record.status, record.perturbed, record.queries
+
+
+def measure(p: config.Parameters, case: Case) -> dict:
+    """The row of a case: ratio (A's time over B's; time over floor for the floor) with its range over the turns."""
+    task, checkpoint = setting(p, case)
+    some = sample(task, case.examples * ROUNDS + 2)
+    examples, warm_up = some[2:], some[:2]
+    ours = Engine(task, 2, warm_up)
+    other = {
+        "stock TextAttack": lambda: Stock(task, checkpoint),
+        "unpadded": lambda: Unpadded(task, checkpoint),
+        "floor": lambda: Floor(task, 2, examples),
+        "one worker": lambda: Engine(task, 1, warm_up),
+    }[case.against]()
+    times, identical = [], True
+    for turn in range(ROUNDS):
+        chunk = examples[turn * case.examples : (turn + 1) * case.examples]
+        start = time.perf_counter()
+        theirs = other(chunk)
+        middle = time.perf_counter()
+        mine = ours(chunk)
+        times.append((middle - start, time.perf_counter() - middle))
+        identical &= theirs is None or list(map(outcome, theirs)) == list(map(outcome, mine))
+    cold = ours.cold
+    ours.close()
+    other.close()
+    return row(case, times, identical) | {"cold_start_s": round(cold, 2)}
+
+
+def row(case: Case, times: list[tuple[float, float]], identical: bool) -> dict:
+    """The figures of a case from the seconds of its turns (theirs, ours)."""
+    lower = case.against == "floor"
+    ratios = [b / a if lower else a / b for a, b in times]
+    total = (sum(a for a, _ in times), sum(b for _, b in times))
+    ratio = total[1] / total[0] if lower else total[0] / total[1]
+    found = {"ratio": ratio, "low": min(ratios), "high": max(ratios)} if identical else dict.fromkeys(
+        ("ratio", "low", "high")
+    )  # fmt: skip
+    seconds = {"theirs_s": round(total[0], 3), "ours_s": round(total[1], 3), "examples": case.examples * len(times)}
+    better = "lower" if lower else "higher"
+    return {"name": case.name, **found, "target": case.target, "better": better, "identical": identical, **seconds}
+
+
+def worker_peak(_=None) -> int:
+    """The most memory this process has had, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]:
+    """Cost a query and peak memory of a worker after `many` examples against after the first `few`."""
+    task, _ = setting(p, Case("small BERT", "fp32", "pwws", "growth", many, 1.1))
+    examples = sample(task, many)
+    few = min(few, len(examples) // 2)
+    ours = Engine(task, 1, [])
+    parts, peaks = [], []
+    for chunk in (examples[:few], examples[few:]):
+        start = time.perf_counter()
+        found = ours(chunk)
+        parts.append((time.perf_counter() - start, sum(r.queries for r in found)))
+        peaks.append(ours.crew.executor.submit(worker_peak).result())
+    ours.close()
+    cost = (parts[1][0] / parts[1][1]) / (parts[0][0] / parts[0][1])
+    common = {"target": 1.1, "better": "lower", "identical": True, "examples": len(examples)}
+    names = f"cost a query, examples {few + 1} to {len(examples)} against the first {few}", "peak memory, likewise"
+    values = cost, peaks[1] / peaks[0]
+    return [{"name": n, "ratio": v, "low": v, "high": v, **common} for n, v in zip(names, values)]
+
+
+def parameters(p: config.Parameters) -> config.Parameters:
+    """Real data with local resources where they are at hand, else the embedded default."""
+    import os
+
+    if not os.environ.get("QRSUPPORT_DATA"):
+        return p
+    return dataclasses.replace(p, dataset="mr", resources="local", epochs=3, learning_rate=5e-4, word_dropout=0.3)
+
+
+def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
+    """Measures every case whose name contains `only`, writing `file` after each; returns its content."""
+    from tqdm.auto import tqdm
+
+    p = parameters(p)
+    found = {"machine": f"{train.hardware()}, {platform.platform()}", "dataset": p.dataset, "rows": []}
+    cases = [case for case in CASES if only in case.name]
+    for case in tqdm(cases, desc="bench", unit="case"):
+        found["rows"].append(measure(p, case))
+        store.write_json(file, found)
+    if only in "cost a query, peak memory":
+        found["rows"] += growth(p)
+        store.write_json(file, found)
+    return found
+
+
+def table(found: dict):
+    """The rows as a DataFrame of text: name, ratio, range, target, whether it was met, identical."""
+    import pandas
+
+    def line(r: dict) -> dict:
+        if r["ratio"] is None:
+            return {
+                "comparison": r["name"],
+                "ratio": "none",
+                "range": "",
+                "target": r["target"],
+                "met": "no",
+                "same": "no",
+            }
+        met = r["ratio"] <= r["target"] if r["better"] == "lower" else r["ratio"] >= r["target"]
+        sign = "≤" if r["better"] == "lower" else "≥"
+        return {
+            "comparison": r["name"], "ratio": f"{r['ratio']:.2f}", "range": f"{r['low']:.2f} to {r['high']:.2f}",
+            "target": f"{sign} {r['target']:g}", "met": "yes" if met else "no", "same": "yes" if r["identical"] else "no",
+        }  # fmt: skip
+
+    return pandas.DataFrame([line(r) for r in found["rows"]])
