@@ -1,6 +1,7 @@
 # make         the environment, in .venv, from requirements.lock
 # make book    the environment, the chapters, the site, the headline table
 # make test    the environment, all tests
+# make bench   how much faster the engine is than TextAttack; writes _build/bench.json (half an hour)
 # make clean   remove what `make book` made (not the environment)
 #
 # PYTHON   the Python that makes the environment, 3.11 or later
@@ -15,7 +16,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study test clean
+.PHONY: env book study test bench clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -36,6 +37,9 @@ study: book
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP)
+	@$(BIN)/qrsupport bench $(ARGS)
 
 clean:
 	rm -rf _build .snakemake

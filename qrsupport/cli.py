@@ -115,6 +115,17 @@ def book(profile, cores, pairs):
 
 
 @cli.command()
+@click.option("--only", default="", help="Measure only the comparisons whose name contains this.")
+def bench(only):
+    """Time the engine against TextAttack on the same attacks; write _build/bench.json."""
+    from . import bench, report
+
+    file = config.project() / "_build" / "bench.json"
+    report.print_table(bench.table(bench.bench(config.make(), file, only)))
+    click.echo(file)
+
+
+@cli.command()
 @click.option("--network", is_flag=True, help="Also try to reach the package's sources of data.")
 def doctor(network):
     """Versions, CPU flags, and which data and resources are at hand; for the others, how to get them."""
