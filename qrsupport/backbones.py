@@ -47,6 +47,15 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).name) or "backbone"
 
 
+def family(p: config.Parameters) -> str:
+    """The architecture, as a Hugging Face configuration's `model_type`; empty where it is not known before fetching."""
+    if is_small(p.backbone):
+        return SMALL[p.backbone]
+    local = Path(p.backbone).is_dir()
+    file = Path(p.backbone) / "config.json" if local else _cached(p.backbone)
+    return json.loads(Path(file).read_text("utf-8")).get("model_type", "") if file else ""
+
+
 def digest(p: config.Parameters) -> str:
     """What tells two backbones of one name apart: the hash of a local directory's weights; empty for others."""
     if is_small(p.backbone) or not Path(p.backbone).is_dir():
@@ -68,10 +77,12 @@ def names(labels: tuple[str, ...]) -> dict:
     return {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
 
 
-def _cached(name: str) -> bool:
+def _cached(name: str) -> str:
+    """The hub's configuration file of `name` in the local cache; empty if it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
-    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    found = try_to_load_from_cache(name, "config.json")
+    return found if isinstance(found, str) else ""
 
 
 def _check_directory(p: config.Parameters, path: Path) -> None:

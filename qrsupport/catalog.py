@@ -22,6 +22,8 @@ class VariantEntry:
 
     `options` names the parameters, beside those of the fine-tuning, that its identity depends on.
     An ensemble names its `members`, and its precision the rule that combines them (`ensembles.RULES`).
+    `simulated`: rounded numbers in 32-bit arithmetic, for want of a kernel.  `nearest` names
+    variants to take instead where this one cannot run, the nearest first.
     """
 
     help: str
@@ -29,6 +31,8 @@ class VariantEntry:
     precision: str = "fp32"
     options: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    simulated: bool = False
+    nearest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,39 @@ BACKBONES = {
 
 INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
 ADVERSARIAL_OPTIONS = ("adversarial_attack", "adversarial_examples", "resources")
+STATIC = ("calibration_examples",)
+LOWEST_BITS, HIGHEST_BITS = 2, 16
+BITS = (2, 3, 4, 5, 6, 7, 8, 16)
+SWEEP: dict[str, tuple[int | None, int | None]] = (
+    {f"w{b}": (b, None) for b in BITS} | {f"a{b}": (None, b) for b in BITS} | {f"w{b}a{b}": (b, b) for b in BITS}
+)
+"""Names of the bit-width sweep: bits of the weights and of the activations, None for 32-bit floating point."""
+
+
+def _ladder() -> dict[str, VariantEntry]:
+    """The precisions of the base checkpoint beside the paper's."""
+
+    def rung(precision: str, help: str, options=(), nearest=("int8-dynamic",)) -> dict[str, VariantEntry]:
+        return {precision: VariantEntry(help, "base", precision, options, nearest=nearest)}
+
+    def width(name: str, weights: int | None, activations: int | None) -> VariantEntry:
+        what = {"weights": weights, "activations": activations}
+        said = ", ".join(f"{part} in {bits} bits" for part, bits in what.items() if bits)
+        return VariantEntry(f"{said} (simulated)", "base", name, simulated=True, nearest=("int8-dynamic",))
+
+    return (
+        rung("int8-dynamic-channel", "8-bit dynamic, one weight scale per output channel")
+        | rung("int8-dynamic-unsigned", "8-bit dynamic, unsigned weights")
+        | rung("int8-dynamic-reduced", "8-bit dynamic, 7-bit weights")
+        | rung("int8-static-minmax", "8-bit static, activation ranges from calibration: extremes", STATIC)
+        | rung("int8-static-entropy", "8-bit static, activation ranges from calibration: least divergence", STATIC)
+        | rung("int8-static-percentile", "8-bit static, activation ranges from calibration: percentiles", STATIC)
+        | rung("int8-weights", "8-bit weights in blocks of 32, 32-bit activations (MatMulNBits)", nearest=("w8",))
+        | rung("int4-weights", "4-bit weights in blocks of 32, 32-bit activations (MatMulNBits)", nearest=("w4",))
+        | rung("fp16", "16-bit floating point", nearest=("fp32",))
+        | {name: width(name, *bits) for name, bits in SWEEP.items()}
+    )
+
 
 VARIANTS = {
     "fp32": VariantEntry("the fine-tuned checkpoint in 32-bit floating point"),
@@ -103,7 +140,7 @@ VARIANTS = {
         INT8_OPTIONS,
         ("fp32", "int8-dynamic"),
     ),
-}
+} | _ladder()
 
 ATTACKS = {
     "textfooler": "TextFooler (Jin et al. 2020): embedding neighbours, greedy by word importance",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -37,6 +38,9 @@ class Parameters:
     per_channel: bool = parameter(False, "int8: one weight scale per output channel instead of one per tensor")
     reduce_range: bool = parameter(False, "int8: 7-bit weights, for CPUs whose 8-bit kernels overflow")
     weight_type: str = parameter("QInt8", "int8: signed or unsigned weights", choices=("QInt8", "QUInt8"))
+    calibration_examples: int = parameter(
+        128, "int8 static: training texts that set the activation ranges", low=1, high=100_000
+    )
     latency_repeats: int = parameter(200, "timed predictions for the latency figure", low=10, high=100_000)
 
     variant: str = parameter("fp32", "the classifier attacked", choices=catalog.VARIANTS)
@@ -69,7 +73,7 @@ CHAPTERS = {
     "finetune": (*MODEL, *PLACE),
     "quantize": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *PLACE),
     "attack": (
-        *MODEL, *catalog.INT8_OPTIONS, "variant", "targets", *ATTACK, "n", "workers",
+        *MODEL, *catalog.INT8_OPTIONS, *catalog.STATIC, "variant", "targets", *ATTACK, "n", "workers",
         "adversarial_attack", "adversarial_examples", *PLACE,
     ),
     "adversarial": (
@@ -95,12 +99,22 @@ def check(name: str, value):
     if meta["choices"]:
         for item in split(value) if meta["each"] else (value,):
             if item not in meta["choices"]:
+                _check_width(item)
                 raise UnknownName(name, item, meta["choices"])
     if (meta["low"] is not None and not value >= meta["low"]) or (
         meta["high"] is not None and not value <= meta["high"]
     ):
         raise BadParameter(f"{name}={value!r} is out of range; it must lie in [{meta['low']}, {meta['high']}]")
     return value
+
+
+def _check_width(name: str) -> None:
+    """Raises BadParameter for the name of a simulated variant, such as `w4a8`, with a width that cannot be."""
+    for bits in re.findall(r"\d+", name) if re.fullmatch(r"[wa]\d+|w\d+a\d+", name) else ():
+        if not catalog.LOWEST_BITS <= int(bits) <= catalog.HIGHEST_BITS:
+            raise BadParameter(
+                f"bits={bits} is out of range in {name!r}; it must lie in [{catalog.LOWEST_BITS}, {catalog.HIGHEST_BITS}]"
+            )
 
 
 def split(names: str) -> list[str]:

@@ -62,6 +62,13 @@ class BadCheckpoint(QRError):
     """
 
 
+class CannotRun(QRError):
+    """Raised if: a variant needs an export or a kernel that this backbone or this machine does not have.
+
+    What to do: take the variant that the message names as the nearest that can run, or another backbone or machine.
+    """
+
+
 class StaleArtefact(QRError):
     """Raised if: a stored artefact was altered, is truncated, or depends on something that has changed since.
 

@@ -31,7 +31,7 @@ def to_onnx(checkpoint: Path, file: Path) -> list[str]:
     example = tuple(torch.ones(2, 8, dtype=torch.long) for _ in names)
     axes = {name: {0: "batch", 1: "length"} for name in names} | {"logits": {0: "batch"}}
     try:
-        with _quiet():
+        with quiet():
             torch.onnx.export(
                 _positional(model, names), example, str(file), dynamo=False, opset_version=OPSET,
                 input_names=names, output_names=["logits"], dynamic_axes=axes,
@@ -63,7 +63,7 @@ def quantize(source: Path, target: Path, per_channel: bool, reduce_range: bool, 
     """Writes an 8-bit copy of the ONNX file `source`: ONNX Runtime's `quantize_dynamic` with these options."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet():
+    with quiet():
         quantize_dynamic(
             source, target, per_channel=per_channel, reduce_range=reduce_range, weight_type=QuantType[weight_type]
         )
@@ -141,7 +141,7 @@ def _positional(model, names):
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """Silences the exporter's and the quantizer's remarks on the way."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -1,6 +1,6 @@
 """From a fine-tuned checkpoint to an executable classifier: one folder a variant.
 
-A new precision is one function here and a line in `catalog.VARIANTS`.
+A new precision is one function in `ladder.MADE` and a line in `catalog.VARIANTS`.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, controls, data, ensembles, export, store, train
+from . import backbones, catalog, config, controls, data, ensembles, export, ladder, store, train
 from . import victim as victims
 from .errors import BadCheckpoint, UnknownName
 
@@ -22,12 +22,17 @@ def build(p: config.Parameters, name: str) -> Path:
     """The folder of variant `name`, made (its checkpoint first) if it is not there.
 
     It holds model.onnx, tokenizer.json and variant.json: labels, max_length (tokens), pad_id,
-    inputs (names), precision, variant, options, bytes (of model.onnx).  An ensemble's holds only
-    variant.json: labels, variant, rule, seed, members (variant, folder beside it, digest), bytes.
+    inputs (names), precision, variant, options, simulated, independent_rows (see `victim`), bytes
+    (of model.onnx; if simulated, of one that stored its weights at their width).  An ensemble's
+    holds only variant.json: labels, variant, rule, seed, members (variant, folder beside it, digest),
+    bytes.
 
-    Raises UnknownName, StaleArtefact for a folder that was altered, BadCheckpoint for a checkpoint
-    that cannot be exported or whose ONNX form answers differently, and as `train.checkpoint`.
+    Raises UnknownName, CannotRun for what this backbone or machine lacks (before any work),
+    StaleArtefact for a folder that was altered, BadCheckpoint for a checkpoint that cannot be
+    exported or whose ONNX form answers differently, and as `train.checkpoint`.
     """
+    _entry(name)
+    ladder.check(p, name)
     made_from = depends(p, name)
     return store.made(_folder(p, name), made_from, lambda room: _build(p, name, room))
 
@@ -102,11 +107,13 @@ def _build(p: config.Parameters, name: str, room: Path) -> dict:
         "pad_id": json.loads((checkpoint / "config.json").read_text("utf-8")).get("pad_token_id") or 0,
         "variant": name,
         "precision": entry.precision,
+        "simulated": entry.simulated,
+        "independent_rows": entry.precision == "fp32",
         "options": {option: getattr(p, option) for option in entry.options},
     }
     store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
     notes = PRECISIONS[entry.precision](p, entry, room, about)
-    about |= {"bytes": (room / "model.onnx").stat().st_size}
+    about = {"bytes": (room / "model.onnx").stat().st_size} | about
     store.write_json(room / "variant.json", about)
     return notes | {"seconds": round(time.time() - start, 3)}
 
@@ -124,18 +131,22 @@ def _fp32(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: 
     return found
 
 
-def _int8_dynamic(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
-    """ONNX Runtime's dynamic quantization of the 32-bit variant of the same checkpoint."""
-    source = _fp32_of(p, entry)
-    about["inputs"] = list(victims.load(source).inputs)
-    export.quantize(source / "model.onnx", room / "model.onnx", p.per_channel, p.reduce_range, p.weight_type)
-    return {}
+def _from_fp32(make):
+    """A precision that `make(p, folder of the 32-bit variant of the same checkpoint, file to write)` makes."""
+
+    def precision(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
+        source = _fp32_of(p, entry)
+        about["inputs"] = list(victims.load(source).inputs)
+        about |= make(p, source, room / "model.onnx")
+        return {}
+
+    return precision
 
 
 def _noise(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
     """The 32-bit variant with noise as large, tensor by tensor, as its 8-bit variant's error; the draw ends its name."""
     fp32, int8 = (build(p, name) / "model.onnx" for name in ("fp32", "int8-dynamic"))
-    about |= {"inputs": list(victims.load(fp32.parent).inputs), "precision": "fp32"}
+    about |= {"inputs": list(victims.load(fp32.parent).inputs), "precision": "fp32", "independent_rows": True}
     return controls.noise(fp32, int8, room / "model.onnx", int(entry.precision.rsplit("-")[1]), p.seed)
 
 
@@ -156,10 +167,6 @@ def _fp32_of(p: config.Parameters, entry: catalog.VariantEntry) -> Path:
     return build(p, name)
 
 
-PRECISIONS = {
-    "fp32": _fp32,
-    "int8-dynamic": _int8_dynamic,
-    "noise-1": _noise,
-    "noise-2": _noise,
-    "noise-3": _noise,
+PRECISIONS = {"fp32": _fp32, "noise-1": _noise, "noise-2": _noise, "noise-3": _noise} | {
+    name: _from_fp32(make) for name, make in ladder.MADE.items()
 }

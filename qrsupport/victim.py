@@ -3,8 +3,8 @@
 Imports neither torch nor transformers.  An answer depends on the model's file and the text alone:
 each text is asked by itself, unpadded, because dynamic quantization takes one activation range a
 tensor, which a neighbour or padding would change.  Where every operation works on each row by
-itself (32-bit), texts of one length are asked together if a check at load finds the answers the
-same to the last bit.
+itself (`independent_rows` in variant.json: no range taken from the activations at hand), texts of
+one length are asked together if a check at load finds the answers the same to the last bit.
 
 8-bit products: on x86 CPUs with AVX2 or AVX512 but no VNNI, ONNX Runtime's fastest kernel
 (unsigned activations, signed weights) adds pairs of products in 16 bits and saturates.  The session
@@ -27,6 +27,7 @@ from . import store
 from .errors import BadCheckpoint
 
 EXACT = ("session.x64quantprecision", "1")
+PROVIDERS = ["CPUExecutionProvider"]
 LARGEST = 32
 """Most texts of one length asked together."""
 
@@ -34,7 +35,8 @@ LARGEST = 32
 class Victim:
     """An executable classifier in a folder with model.onnx, tokenizer.json and variant.json.
 
-    `labels` in class order; `max_length` in tokens; `digest` is the SHA-256 of model.onnx, `bytes` its size.
+    `labels` in class order; `max_length` in tokens; `digest` is the SHA-256 of model.onnx, `bytes` its size
+    (if simulated, that of a file which stored its weights at their width).
     """
 
     def __init__(self, path: Path, threads: int = 1, exact: bool = True):
@@ -45,12 +47,12 @@ class Victim:
         self.pad: int = about["pad_id"]
         self.inputs: tuple[str, ...] = tuple(about["inputs"])
         self.digest: str = store.sha256(self.path / "model.onnx")
-        self.bytes: int = (self.path / "model.onnx").stat().st_size
+        self.bytes: int = about["bytes"] or (self.path / "model.onnx").stat().st_size
         self.tokenizer = _tokenizer(self.path / "tokenizer.json", self.max_length)
         self.session = _session(self.path / "model.onnx", threads, exact)
         self._special: list[int] = self.tokenizer.encode("").ids
         self._piece = lru_cache(2**16)(self._piece_ids) if by_piece(self.tokenizer) else None
-        self.together = LARGEST if about["precision"] == "fp32" and self._rows_are_independent() else 1
+        self.together = LARGEST if about["independent_rows"] and self._rows_are_independent() else 1
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Logits, shape (len(texts), classes), float32; any string is a valid text."""
@@ -97,11 +99,15 @@ class Victim:
 
     def _ask(self, ids: list[list[int]]) -> np.ndarray:
         """Logits of token ids, padded to the longest: shape (len(ids), classes)."""
+        return self.session.run(None, self.inputs_of(ids))[0]
+
+    def inputs_of(self, ids: list[list[int]]) -> dict[str, np.ndarray]:
+        """The model's inputs for token ids, padded to the longest: each int64, shape (len(ids), length)."""
         width = max(map(len, ids))
         padded = np.array([row + [self.pad] * (width - len(row)) for row in ids], np.int64)
         mask = np.array([[1] * len(row) + [0] * (width - len(row)) for row in ids], np.int64)
         given = {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
-        return self.session.run(None, {name: given[name] for name in self.inputs})[0]
+        return {name: given[name] for name in self.inputs}
 
 
 def load(path: Path, threads: int = 1):
@@ -177,7 +183,9 @@ def _read(path: Path) -> dict:
             raise BadCheckpoint(f"{path / name} is missing; delete {path} so that it is made again")
     try:
         about = json.loads((path / "variant.json").read_text("utf-8"))
-        return {key: about[key] for key in ("labels", "max_length", "pad_id", "inputs", "precision")}
+        found = {key: about[key] for key in ("labels", "max_length", "pad_id", "inputs", "precision")}
+        found["bytes"] = about.get("bytes")
+        return found | {"independent_rows": about.get("independent_rows", found["precision"] == "fp32")}
     except (ValueError, KeyError, TypeError) as e:
         raise BadCheckpoint(
             f"{path / 'variant.json'} is not a variant's ({type(e).__name__}: {e}); delete {path}"
@@ -201,6 +209,6 @@ def _session(file: Path, threads: int, exact: bool) -> onnxruntime.InferenceSess
     if exact:
         options.add_session_config_entry(*EXACT)
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(file), options, providers=PROVIDERS)
     except Exception as e:  # onnxruntime's exceptions share no public base
         raise BadCheckpoint(f"{file} does not load in ONNX Runtime ({e}); delete {file.parent}") from e

@@ -21,7 +21,7 @@ ROOMS = {
     "data": ({"data", "embedded", "grammar"}, set()),
     "train": ({"train", "backbones"}, {"data", "records"}),
     "victim": ({"victim", "ensembles"}, set()),
-    "variants": ({"variants", "export", "controls"}, {"data", "train", "victim"}),
+    "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
     "attacks": ({"attacks", "fast"}, {"resources", "victim"}),
     "engine": (
