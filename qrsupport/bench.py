@@ -11,10 +11,9 @@ import json
 import platform
 import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from . import attacks, config, data, engine, export, search, store, train, variants, victim, workers
+from . import attacks, config, data, engine, export, fast, search, sides, store, train, variants, victim
 
 ROUNDS = 2
 SHORT = 16
@@ -62,111 +61,6 @@ CASES = (
     Case("small BERT", "fp32", "pwws", "one worker", 40, 1.8),
     Case("DistilBERT shape", "int8-dynamic", "textfooler", "one worker", 6, 1.8),
 )
-
-
-class Stock:
-    """TextAttack as shipped: its own parts, its Hugging Face wrapper, torch, NLTK's tagger."""
-
-    def __init__(self, task: engine.Task, checkpoint: Path | None):
-        self.searcher = search.Searcher(task, stock=True)
-        words = dataclasses.replace(self.searcher.words, tagger=nltk_tagger(self.searcher.words.tagger))
-        self.searcher.wrapper = self.wrapper(task, checkpoint)
-        self.searcher.attack = attacks.build(task.p.attack, words, self.searcher.wrapper)
-
-    @staticmethod
-    def wrapper(task, checkpoint):
-        from textattack.models.wrappers import HuggingFaceModelWrapper
-
-        model, tokenizer = export._load(checkpoint)
-        tokenizer.model_max_length = 512
-        return HuggingFaceModelWrapper(model, tokenizer)
-
-    def __call__(self, examples):
-        return [self.searcher(e) for e in examples]
-
-    def close(self):
-        pass
-
-
-class Unpadded(Stock):
-    """TextAttack's own parts with an ONNX Runtime wrapper: one text at a time, unpadded, as many threads as cores."""
-
-    @staticmethod
-    def wrapper(task, checkpoint):
-        model = victim.Victim(task.model, threads=2)
-        model.together, model._piece = 1, None
-        return attacks.Wrapper(model)
-
-
-class Engine:
-    """The engine with a number of workers, started and warmed up on other examples."""
-
-    def __init__(self, task: engine.Task, size: int, warm_up):
-        start = time.perf_counter()
-        self.crew = workers.Crew(task, size)
-        list(self.crew.outcomes(warm_up))
-        self.cold = time.perf_counter() - start
-
-    def __call__(self, examples):
-        return sorted(self.crew.outcomes(examples), key=lambda r: r.position)
-
-    def close(self):
-        self.crew.__exit__()
-
-
-class Floor:
-    """Processes that do nothing but answer, in the fastest mode, the distinct texts that the search asks."""
-
-    def __init__(self, task: engine.Task, size: int, examples):
-        self.asked = {e.position: texts_asked(task, e) for e in examples}
-        context = workers.pool(task, size)._mp_context
-        self.executor = ProcessPoolExecutor(size, context, initializer=floor_begin, initargs=(task.model,))
-        list(self.executor.map(floor_answer, [["warm up"]] * size * 2))
-
-    def __call__(self, examples):
-        list(self.executor.map(floor_answer, [self.asked[e.position] for e in examples]))
-
-    def close(self):
-        workers.stop(self.executor)
-
-
-_victim = None
-_searchers = {}
-
-
-def floor_begin(path: Path) -> None:
-    """Makes this process one that only answers."""
-    global _victim
-    workers.follow_parent()
-    _victim = victim.load(path)
-
-
-def floor_answer(texts: list[str]) -> int:
-    """Answers the texts, together where the answers stay the same."""
-    return len(_victim(texts))
-
-
-def texts_asked(task: engine.Task, example: engine.Example) -> list[str]:
-    """The distinct texts that the engine asks for one example."""
-    if task not in _searchers:
-        _searchers[task] = search.Searcher(task)
-    searcher, seen = _searchers[task], {}
-    ask = searcher.wrapper.model
-    searcher.wrapper.model = lambda texts: seen.update(dict.fromkeys(texts)) or ask(texts)
-    searcher(example)
-    searcher.wrapper.model = ask
-    return list(seen)
-
-
-def nltk_tagger(tagger):
-    """NLTK's own `pos_tag` in place of the package's perceptron; any other tagger as it is."""
-    from .perceptron import Perceptron
-
-    if not isinstance(tagger, Perceptron):
-        return tagger
-    import nltk
-
-    return lambda words: [tag for _, tag in nltk.pos_tag(words, tagset="universal")] if words else []
 
 
 def distilbert_shape(p: config.Parameters, small: Path) -> Path:
@@ -236,12 +130,12 @@ def measure(p: config.Parameters, case: Case) -> dict:
     task, checkpoint = setting(p, case)
     some = sample(task, case.examples * ROUNDS + 2)
     examples, warm_up = some[2:], some[:2]
-    ours = Engine(task, 2, warm_up)
+    ours = sides.Engine(task, 2, warm_up)
     other = {
-        "stock TextAttack": lambda: Stock(task, checkpoint),
-        "unpadded": lambda: Unpadded(task, checkpoint),
-        "floor": lambda: Floor(task, 2, examples),
-        "one worker": lambda: Engine(task, 1, warm_up),
+        "stock TextAttack": lambda: sides.Stock(task, checkpoint),
+        "unpadded": lambda: sides.Unpadded(task, checkpoint),
+        "floor": lambda: sides.Floor(task, 2, examples),
+        "one worker": lambda: sides.Engine(task, 1, warm_up),
     }[case.against]()
     times, identical = [], True
     for turn in range(ROUNDS):
@@ -272,6 +166,46 @@ def row(case: Case, times: list[tuple[float, float]], identical: bool) -> dict:
     return {"name": case.name, **found, "target": case.target, "better": better, "identical": identical, **seconds}
 
 
+class Steps:
+    """The ways from stock TextAttack to the engine, each with one thing more than the one before."""
+
+    def __init__(self, task: engine.Task, checkpoint: Path, warm_up):
+        stock, unpadded = sides.Stock(task, checkpoint), sides.Unpadded(task, checkpoint)
+        tagged, parts, alone = sides.Unpadded(task, checkpoint), sides.Unpadded(task, checkpoint), search.Searcher(task)
+        words = tagged.searcher.words
+        tagged.searcher.attack = attacks.build(task.p.attack, words, tagged.searcher.wrapper)
+        parts.searcher.attack = fast.accelerate(attacks.build(task.p.attack, words, parts.searcher.wrapper))
+        parts.searcher.text = fast.Text
+        self.crew = sides.Engine(task, 2, warm_up)
+        self.ways = {
+            "TextAttack as shipped: torch, every text padded to 512 tokens": stock,
+            "ONNX Runtime, one text at a time, unpadded": unpadded,
+            "tags of short contexts remembered": tagged,
+            "texts, scores and constraints by faster equal parts": parts,
+            "tokens remembered by piece; equal lengths together where rows are independent": lambda e: [
+                alone(x) for x in e
+            ],
+            "two workers": self.crew,
+        }
+        for way in list(self.ways.values())[:-1]:
+            way(warm_up)
+
+
+def steps(p: config.Parameters, attack: str, examples: int) -> dict:
+    """Seconds of each step on the same examples, and whether all gave the same outcomes."""
+    task, checkpoint = setting(p, Case("small BERT", "fp32", attack, "steps", examples, 0))
+    some = sample(task, examples + 2)
+    ways = Steps(task, checkpoint, some[:2])
+    found, outcomes = [], set()
+    for name, way in ways.ways.items():
+        start = time.perf_counter()
+        records = way(some[2:])
+        found.append({"step": name, "seconds": round(time.perf_counter() - start, 3)})
+        outcomes.add(tuple(map(outcome, records)))
+    ways.crew.close()
+    return {"attack": attack, "examples": examples, "identical": len(outcomes) == 1, "steps": found}
+
+
 def worker_peak(_=None) -> int:
     """The most memory this process has had, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -282,7 +216,7 @@ def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]
     task, _ = setting(p, Case("small BERT", "fp32", "pwws", "growth", many, 1.1))
     examples = sample(task, many)
     few = min(few, len(examples) // 2)
-    ours = Engine(task, 1, [])
+    ours = sides.Engine(task, 1, [])
     parts, peaks = [], []
     for chunk in (examples[:few], examples[few:]):
         start = time.perf_counter()
@@ -319,28 +253,7 @@ def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
     if only in "cost a query, peak memory":
         found["rows"] += growth(p)
         store.write_json(file, found)
+    if only in "steps":
+        found["steps"] = [steps(p, attack, n) for attack, n in (("textfooler", 6), ("pwws", 6), ("pso", 2))]
+        store.write_json(file, found)
     return found
-
-
-def table(found: dict):
-    """The rows as a DataFrame of text: name, ratio, range, target, whether it was met, identical."""
-    import pandas
-
-    def line(r: dict) -> dict:
-        if r["ratio"] is None:
-            return {
-                "comparison": r["name"],
-                "ratio": "none",
-                "range": "",
-                "target": r["target"],
-                "met": "no",
-                "same": "no",
-            }
-        met = r["ratio"] <= r["target"] if r["better"] == "lower" else r["ratio"] >= r["target"]
-        sign = "≤" if r["better"] == "lower" else "≥"
-        return {
-            "comparison": r["name"], "ratio": f"{r['ratio']:.2f}", "range": f"{r['low']:.2f} to {r['high']:.2f}",
-            "target": f"{sign} {r['target']:g}", "met": "yes" if met else "no", "same": "yes" if r["identical"] else "no",
-        }  # fmt: skip
-
-    return pandas.DataFrame([line(r) for r in found["rows"]])

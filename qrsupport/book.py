@@ -61,7 +61,7 @@ def progress(run_dir: Path, label: str, seconds: float) -> str:
 
 
 def stage(executed: list[Path]) -> Path:
-    """A folder with the sources of the site in which executed copies stand for the templates, execution off."""
+    """A folder with the sources of the site in which executed copies stand for the templates, and are not run again."""
     root = config.project()
     folder = root / "_build" / "site-src"
     shutil.rmtree(folder, ignore_errors=True)
@@ -72,7 +72,7 @@ def stage(executed: list[Path]) -> Path:
         source = next((f for f in executed if f.name.startswith(stem)), chapters.template(chapter))
         shutil.copy(source, folder / "nbs" / f"{stem}.ipynb")
     settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
-    settings["execute"]["execute_notebooks"] = "off"
+    settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
     (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
     return folder
 

@@ -118,10 +118,12 @@ def book(profile, cores, pairs):
 @click.option("--only", default="", help="Measure only the comparisons whose name contains this.")
 def bench(only):
     """Time the engine against TextAttack on the same attacks; write _build/bench.json."""
-    from . import bench, report
+    from . import bench, tables
 
     file = config.project() / "_build" / "bench.json"
-    report.print_table(bench.table(bench.bench(config.make(), file, only)))
+    found = bench.bench(config.make(), file, only)
+    tables.print_table(tables.bench_rows(found))
+    tables.print_table(tables.bench_steps(found))
     click.echo(file)
 
 

@@ -104,3 +104,36 @@ def table(df: pd.DataFrame, caption: str = "") -> Html:
     text = f"{visible(caption)}\n{plain(df)}" if caption else plain(df)
     page = f'<div class="{CLASSES}" style="overflow-x:auto"><table class="table dataframe">{title}'
     return Html(f"{page}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>", text)
+
+
+def bench_rows(found: dict) -> pd.DataFrame:
+    """The rows of `make bench` as text: comparison, ratio, range over the turns, target, whether it was met."""
+
+    def line(r: dict) -> dict:
+        target = f"{'≤' if r['better'] == 'lower' else '≥'} {r['target']:g}"
+        if not r["identical"]:
+            return {
+                "comparison": r["name"],
+                "ratio": "none: outcomes differ",
+                "range": "",
+                "target": target,
+                "met": "no",
+            }
+        met = r["ratio"] <= r["target"] if r["better"] == "lower" else r["ratio"] >= r["target"]
+        spread = f"{r['low']:.2f} to {r['high']:.2f}"
+        return {"comparison": r["name"], "ratio": f"{r['ratio']:.2f}", "range": spread, "target": target,
+                "met": "yes" if met else "no"}  # fmt: skip
+
+    return pd.DataFrame([line(r) for r in found["rows"]])
+
+
+def bench_steps(found: dict) -> pd.DataFrame:
+    """The steps from stock TextAttack to the engine: seconds on the same examples, gain over the step before, over all."""
+    lines = []
+    for part in found.get("steps", []):
+        seconds = [s["seconds"] for s in part["steps"]]
+        for i, step in enumerate(part["steps"]):
+            gain = f"{seconds[i - 1] / seconds[i]:.2f}" if i else ""
+            lines.append({"attack": part["attack"], "step": step["step"], "seconds": f"{seconds[i]:.2f}",
+                          "times faster than before": gain, "in all": f"{seconds[0] / seconds[i]:.1f}"})  # fmt: skip
+    return pd.DataFrame(lines)

@@ -30,7 +30,11 @@ ROOMS = {
     ),
     "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
     "report": ({"report", "tables", "figures", "diffs"}, {"records", "metrics"}),
-    "command": ({"cli", "__main__", "book", "chapters"}, {"report", "resources"}),
+    "bench": (
+        {"bench", "sides"},
+        {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
+    ),
+    "command": ({"cli", "__main__", "book", "chapters"}, {"report", "resources", "bench"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}
