@@ -10,10 +10,12 @@ from pathlib import Path
 from . import catalog, config, data, store
 from .errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 
-SMALL = {"bert-small": "bert", "distilbert-small": "distilbert"}
+SMALL = ("bert-small", "distilbert-small", "t5-mini", "switch-mini")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY, LAYERS, WIDTH, HEADS, INNER, POSITIONS = 8000, 2, 128, 2, 512, 512
-DROPOUT = 0.1
+DROPOUT, EXPERTS = 0.1, 4
+LARGEST = 2**31
+"""Bytes of weights from which a model no longer fits into one ONNX file."""
 
 
 def is_small(name: str) -> bool:
@@ -148,22 +150,56 @@ def _small(name: str, dataset: data.Dataset):
     import transformers as hf
 
     tokenizer = _wordpiece(vocabulary(dataset.train.texts))
-    size = tokenizer.get_vocab_size()
-    if SMALL[name] == "bert":
-        settings = hf.BertConfig(
-            vocab_size=size, num_hidden_layers=LAYERS, hidden_size=WIDTH, num_attention_heads=HEADS,
-            intermediate_size=INNER, max_position_embeddings=POSITIONS, hidden_dropout_prob=DROPOUT,
-            attention_probs_dropout_prob=DROPOUT, pad_token_id=0, **names(dataset.labels),
-        )  # fmt: skip
-        model, wrapper = hf.BertForSequenceClassification(settings), hf.BertTokenizerFast
-    else:
-        settings = hf.DistilBertConfig(
-            vocab_size=size, n_layers=LAYERS, dim=WIDTH, n_heads=HEADS, hidden_dim=INNER,
+    model = BUILDERS[name](tokenizer, names(dataset.labels))
+    common = {"tokenizer_object": tokenizer, "model_max_length": POSITIONS}
+    if name == "bert-small":
+        return model, hf.BertTokenizerFast(do_lower_case=True, **common)
+    if name == "distilbert-small":
+        return model, hf.DistilBertTokenizerFast(do_lower_case=True, **common)
+    roles = dict(zip(("pad", "unk", "cls", "eos", "mask"), SPECIAL, strict=True)) | {"sep": "[SEP]"}
+    tokens = {f"{role}_token": token for role, token in roles.items()}
+    return model, hf.PreTrainedTokenizerFast(model_input_names=["input_ids", "attention_mask"], **tokens, **common)
+
+
+def _bert(tokenizer, labels: dict):
+    import transformers as hf
+
+    return hf.BertForSequenceClassification(
+        hf.BertConfig(
+            vocab_size=tokenizer.get_vocab_size(), num_hidden_layers=LAYERS, hidden_size=WIDTH,
+            num_attention_heads=HEADS, intermediate_size=INNER, max_position_embeddings=POSITIONS,
+            hidden_dropout_prob=DROPOUT, attention_probs_dropout_prob=DROPOUT, pad_token_id=0, **labels,
+        )
+    )  # fmt: skip
+
+
+def _distilbert(tokenizer, labels: dict):
+    import transformers as hf
+
+    return hf.DistilBertForSequenceClassification(
+        hf.DistilBertConfig(
+            vocab_size=tokenizer.get_vocab_size(), n_layers=LAYERS, dim=WIDTH, n_heads=HEADS, hidden_dim=INNER,
             max_position_embeddings=POSITIONS, dropout=DROPOUT, attention_dropout=DROPOUT, seq_classif_dropout=DROPOUT,
-            pad_token_id=0, **names(dataset.labels),
-        )  # fmt: skip
-        model, wrapper = hf.DistilBertForSequenceClassification(settings), hf.DistilBertTokenizerFast
-    return model, wrapper(tokenizer_object=tokenizer, do_lower_case=True, model_max_length=POSITIONS)
+            pad_token_id=0, **labels,
+        )
+    )  # fmt: skip
+
+
+def _t5(tokenizer, labels: dict):
+    from . import architectures
+
+    size, end = tokenizer.get_vocab_size(), tokenizer.token_to_id("[SEP]")
+    return architectures.t5(size, end, LAYERS, WIDTH, HEADS, INNER, DROPOUT, **labels)
+
+
+def _switch(tokenizer, labels: dict):
+    from . import architectures
+
+    size, end = tokenizer.get_vocab_size(), tokenizer.token_to_id("[SEP]")
+    return architectures.switch_encoder(size, end, LAYERS, WIDTH, HEADS, INNER, DROPOUT, EXPERTS, **labels)
+
+
+BUILDERS = dict(zip(SMALL, (_bert, _distilbert, _t5, _switch), strict=True))
 
 
 def _pretrained(p: config.Parameters, dataset: data.Dataset):
@@ -183,4 +219,20 @@ def _pretrained(p: config.Parameters, dataset: data.Dataset):
         raise BadCheckpoint(f"backbone {p.backbone!r} does not load as a sequence classifier: {e}") from e
     if not tokenizer.is_fast:
         raise BadCheckpoint(f"backbone {p.backbone!r} has no fast tokenizer (tokenizer.json); name another backbone")
+    _check_model(p.backbone, model, tokenizer)
     return model, tokenizer
+
+
+def _check_model(name: str, model, tokenizer) -> None:
+    """Refuses what could be fine-tuned but not executed afterwards."""
+    size = sum(w.numel() * w.element_size() for w in model.parameters())
+    if size >= LARGEST:
+        raise BadCheckpoint(
+            f"backbone {name!r} has {size:,} bytes of weights, an ONNX file holds fewer than {LARGEST:,}: no variant of "
+            "it can be run; name a smaller one, such as t5-base or google/switch-base-8"
+        )
+    end = model.config.eos_token_id
+    if model.config.model_type == "t5" and tokenizer.backend_tokenizer.encode("").ids[-1:] != [end]:
+        raise BadCheckpoint(
+            f"the tokenizer of {name!r} does not put the end token (id {end}), which T5 classifies by, behind a text"
+        )

@@ -63,8 +63,13 @@ DATASETS = {
 BACKBONES = {
     "bert-small": "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
     "distilbert-small": "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+    "t5-mini": "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary",
+    "switch-mini": "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary",
     "bert-base-uncased": "the paper's BERT, from the Hugging Face hub (needs network)",
     "distilbert-base-uncased": "the paper's DistilBERT, from the Hugging Face hub (needs network)",
+    "bert-large-uncased": "BERT of 24 layers of 1024, from the Hugging Face hub (needs network)",
+    "t5-base": "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)",
+    "google/switch-base-8": "Switch Transformers encoder, 8 experts, from the Hugging Face hub (needs network)",
 }
 
 INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")

@@ -26,6 +26,8 @@ def to_onnx(checkpoint: Path, file: Path) -> list[str]:
     """
     import torch
 
+    from . import architectures
+
     model, tokenizer = _load(checkpoint)
     names = [name for name in NAMES if name in tokenizer.model_input_names]
     example = tuple(torch.ones(2, 8, dtype=torch.long) for _ in names)
@@ -33,7 +35,7 @@ def to_onnx(checkpoint: Path, file: Path) -> list[str]:
     try:
         with quiet():
             torch.onnx.export(
-                _positional(model, names), example, str(file), dynamo=False, opset_version=OPSET,
+                _positional(architectures.traceable(model), names), example, str(file), dynamo=False, opset_version=OPSET,
                 input_names=names, output_names=["logits"], dynamic_axes=axes,
             )  # fmt: skip
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as e:
