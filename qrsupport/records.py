@@ -2,12 +2,19 @@
 
 A folder of records holds `meta.json` (what made them) and `records.jsonl` (one JSON object a
 line, by position).  While a run is on, finished examples lie in `journal.jsonl` in the order in
-which they finished; the run's end merges both.  A half-written last line of a journal is dropped.
+which they finished; a half-written last line of a journal is dropped.  The run's end merges both:
+it writes `records.jsonl`, then its digest into the meta, then removes the journal.  So a kill
+leaves a journal beside records with or without its lines, which are merged again, or no journal
+and records that are those of the digest; anything else was altered from outside.
 """
 
 import enum
+import functools
+import hashlib
 import json
 import os
+import types
+import typing
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -118,9 +125,27 @@ def from_line(line: str, kind: type, where: str = "line") -> Record | Replay:
     try:
         content = json.loads(line)
         content["status"] = Status(content["status"])
+        for name, hint in _hints(kind).items():
+            if name in content and not _fits(content[name], hint):
+                raise TypeError(f"{name} cannot be {content[name]!r}")
         return kind(**content)
-    except (ValueError, TypeError, KeyError) as e:
+    except (ValueError, TypeError, KeyError, RecursionError) as e:
         raise StaleArtefact(f"{where} is not a {kind.__name__.lower()} ({e}); delete the file or restore it") from e
+
+
+_hints = functools.cache(typing.get_type_hints)
+
+
+def _fits(value, hint) -> bool:
+    """Whether a value is of an annotated type, such as `list[float] | None`; every int is a float."""
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        return isinstance(value, list) and all(_fits(v, item) for v in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
 
 
 class Folder:
@@ -130,20 +155,51 @@ class Folder:
         self.path, self.kind = Path(path), kind
 
     def _lines(self, name: str) -> list[str]:
-        file = self.path / name
-        if not file.exists():
+        try:
+            content = (self.path / name).read_bytes().decode("utf-8", "replace")
+        except FileNotFoundError:
             return []
-        content = file.read_bytes().decode("utf-8", "replace")
         return content[: content.rfind("\n") + 1].splitlines() if name == JOURNAL else content.splitlines()
 
     def load(self) -> list[Record | Replay]:
-        """All records by position, finished or still in the journal."""
-        found = {}
-        for name in (RECORDS, JOURNAL):
-            for i, line in enumerate(self._lines(name), 1):
+        """All records by position, finished or still in the journal.
+
+        Raises StaleArtefact naming the file if one is damaged, or if `records.jsonl` is not as its run's end left it.
+        """
+        found, at_rest = {}, not (self.path / JOURNAL).exists()
+        journal = self._lines(JOURNAL)  # first: a run that ends meanwhile moves its lines to the records
+        for name, lines in ((RECORDS, self._lines(RECORDS)), (JOURNAL, journal)):
+            for i, line in enumerate(lines, 1):
                 record = from_line(line, self.kind, f"{self.path / name}, line {i},")
                 found[record.position] = record
+        if at_rest:
+            self._check_digest(len(found))
         return [found[i] for i in sorted(found)]
+
+    def _meta(self) -> dict:
+        """The folder's meta; empty before the first `open`.
+
+        Raises StaleArtefact if it cannot be read, or is missing though there are records.
+        """
+        file = self.path / store.META
+        try:
+            if not file.exists() and not any((self.path / name).exists() for name in (RECORDS, JOURNAL)):
+                return {}
+            content = json.loads(file.read_text("utf-8"))
+            return content | {"depends": dict(content["depends"]), "records": dict(content.get("records") or {})}
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise StaleArtefact(f"{file} cannot be read ({type(e).__name__}); delete {self.path}") from e
+
+    def _check_digest(self, n: int) -> None:
+        """Compares `records.jsonl`, of which `n` records were read, with the meta; nothing to do before the first run's end."""
+        file, noted = self.path / RECORDS, self._meta().get("records")
+        if not noted:
+            return
+        if not file.is_file() or store.sha256(file) != noted.get("sha256"):
+            raise StaleArtefact(
+                f"{file} was altered after it was written: it holds {n} records of {noted.get('n')} written, "
+                f"or others; restore it or delete {self.path}"
+            )
 
     def open(self, depends: dict) -> None:
         """Begins or resumes: `depends` is what the records are made from.
@@ -151,20 +207,14 @@ class Folder:
         Raises StaleArtefact if the folder's records were made from something else.
         """
         depends = json.loads(json.dumps(depends))
-        file = self.path / store.META
-        if file.exists():
-            try:
-                old = json.loads(file.read_text("utf-8"))["depends"]
-            except (ValueError, KeyError) as e:
-                raise StaleArtefact(f"{file} cannot be read; delete {self.path}") from e
-            changed = store.differences(old, depends)
-            if changed:
-                raise StaleArtefact(
-                    f"the records in {self.path} were made from something else ({'; '.join(changed)}); "
-                    "delete the folder or use another run_dir"
-                )
-        else:
-            store.write_json(file, {"depends": depends})
+        old = self._meta().get("depends")
+        if old is None:
+            store.write_json(self.path / store.META, {"depends": depends})
+        elif changed := store.differences(old, depends):
+            raise StaleArtefact(
+                f"the records in {self.path} were made from something else ({'; '.join(changed)}); "
+                "delete the folder or use another run_dir"
+            )
         journal = self.path / JOURNAL
         if journal.exists():  # drop a half-written last line
             store.write_text(journal, "".join(line + "\n" for line in self._lines(JOURNAL)))
@@ -180,9 +230,12 @@ class Folder:
             os.fsync(f.fileno())
 
     def close(self) -> None:
-        """Merges the journal into `records.jsonl`, by position."""
-        records = self.load()
-        store.write_text(self.path / RECORDS, "".join(to_line(r) + "\n" for r in records))
+        """Merges the journal into `records.jsonl`, by position, and notes its digest, in the order the module says."""
+        records, meta = self.load(), self._meta()
+        content = "".join(to_line(r) + "\n" for r in records).encode("ascii")
+        store.write_bytes(self.path / RECORDS, content)
+        digest = {"n": len(records), "sha256": hashlib.sha256(content).hexdigest()}
+        store.write_json(self.path / store.META, meta | {"records": digest})
         (self.path / JOURNAL).unlink(missing_ok=True)
 
 

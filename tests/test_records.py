@@ -1,5 +1,10 @@
 """Records are appended whole, survive a kill, and are never mixed."""
 
+import dataclasses
+import json
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +80,105 @@ def test_records_of_something_else_are_refused_by_name(tmp_path):
         Folder(tmp_path).open({"model": "def", "versions": {"textattack": "0.3.11"}})
 
 
+def closed(path, n=3):
+    """A folder whose run has ended with n records."""
+    folder = Folder(path)
+    folder.open({"a": 1})
+    for position in range(n):
+        folder.append(record(position))
+    folder.close()
+    return folder
+
+
+def lines(folder):
+    return (folder.path / records.RECORDS).read_text().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda old: old[:-1],
+        lambda old: [],
+        lambda old: [*old, old[-1]],
+        lambda old: [*old, records.to_line(record(3)) + "\n"],
+        lambda old: [old[0].replace('"failed"', '"skipped"'), *old[1:]],
+        lambda old: [*old[:-1], old[-1].rstrip("\n")],
+        None,
+    ],
+    ids=["cut at a line's end", "emptied", "doubled", "one more", "another status", "last newline", "missing"],
+)
+def test_records_that_were_altered_are_refused_by_name(tmp_path, harm):
+    folder = closed(tmp_path / "attacks" / "one")
+    file = folder.path / records.RECORDS
+    file.write_text("".join(harm(lines(folder)))) if harm else file.unlink()
+    for reader in (folder.load, folder.close, lambda: records.load_all(tmp_path)):
+        with pytest.raises(StaleArtefact, match=r"records\.jsonl .*3 written"):
+            reader()
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"depends": 1}', '{"depends": {}, "records": [1]}'])
+def test_records_without_what_made_them_are_refused(tmp_path, content):
+    folder, file = closed(tmp_path), tmp_path / "meta.json"
+    file.unlink() if content is None else file.write_text(content)
+    for use in (folder.load, lambda: folder.open({"a": 1})):
+        with pytest.raises(StaleArtefact, match=r"meta\.json"):
+            use()
+
+
+class Killed(BaseException):
+    """In place of SIGKILL."""
+
+
+@pytest.mark.parametrize("harmless_steps", range(7))
+def test_a_kill_anywhere_in_the_runs_end_loses_nothing(tmp_path, monkeypatch, harmless_steps):
+    """The disk is changed by os.replace (records, meta) and by unlinking the journal: stop before and after each."""
+    whole = closed(tmp_path / "whole", 5)
+    folder = closed(tmp_path / "cut", 2)
+    for position in (4, 2, 3):
+        folder.append(record(position))
+    left = iter(range(harmless_steps))
+
+    def step(change):
+        def changed(*arguments, **more):
+            if next(left, None) is None:
+                raise Killed
+            change(*arguments, **more)
+            if next(left, None) is None:
+                raise Killed
+
+        return changed
+
+    monkeypatch.setattr(records.store.os, "replace", step(os.replace))
+    monkeypatch.setattr(Path, "unlink", step(Path.unlink))
+    monkeypatch.setattr(records.store.os, "unlink", lambda path: None)  # a killed process tidies nothing up
+    try:
+        folder.close()
+        died = False
+    except Killed:
+        died = True
+    monkeypatch.undo()
+    assert died == (harmless_steps < 6)
+    again = Folder(tmp_path / "cut")
+    assert again.load() == whole.load()
+    again.open({"a": 1})
+    again.close()
+    assert (
+        lines(again) == lines(whole)
+        and (again.path / "meta.json").read_bytes() == (whole.path / "meta.json").read_bytes()
+    )
+
+
+def test_a_run_that_goes_on_is_checked_again_at_its_end(tmp_path):
+    folder = closed(tmp_path)
+    folder.open({"a": 1})
+    folder.append(record(3))
+    assert len(folder.load()) == 4
+    folder.close()
+    (tmp_path / records.RECORDS).write_text("".join(lines(folder)[:3]))  # what the first run's end left
+    with pytest.raises(StaleArtefact, match="3 records of 4 written"):
+        folder.load()
+
+
 def test_a_damaged_line_is_named(tmp_path):
     folder = Folder(tmp_path)
     folder.open({})
@@ -89,6 +193,28 @@ def test_a_damaged_line_is_named(tmp_path):
 def test_any_line_gives_a_record_or_a_named_error(line):
     with pytest.raises(StaleArtefact):
         records.from_line(line, Record)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from([f.name for f in dataclasses.fields(Record)]), JUNK)
+def test_a_field_of_another_kind_is_refused_by_name(name, value):
+    content = json.loads(records.to_line(record(0))) | {name: value}
+    line = json.dumps(content)
+    try:
+        assert records.to_line(records.from_line(line, Record)) == line
+    except StaleArtefact as e:
+        assert "is not a record" in str(e)
+
+
+def test_a_line_nested_beyond_reading_is_refused():
+    with pytest.raises(StaleArtefact):
+        records.from_line("[" * 100_000, Record)
 
 
 def test_an_empty_run_directory_says_what_to_run(tmp_path):
