@@ -9,6 +9,7 @@ resource set's tagger in place of flair's; stop words that a recipe does not lis
 on a text without words instead of raising an error.
 """
 
+import math
 import sys
 import threading
 from unittest import mock
@@ -27,13 +28,15 @@ from textattack.constraints.semantics.sentence_encoders import SentenceEncoder
 from textattack.models.wrappers import ModelWrapper
 from textattack.search_methods import ParticleSwarmOptimization
 from textattack.shared import AbstractWordEmbedding
-from textattack.transformations import WordSwapEmbedding, WordSwapHowNet, WordSwapWordNet
+from textattack.transformations import WordSwapEmbedding, WordSwapHowNet, WordSwapMaskedLM, WordSwapWordNet
 from textattack.transformations.word_swaps.word_swap import WordSwap
 
 RECIPES = {
     "textfooler": attack_recipes.textfooler_jin_2019,
     "pwws": attack_recipes.pwws_ren_2019,
     "pso": attack_recipes.pso_zang_2020,
+    "deepwordbug": attack_recipes.deepwordbug_gao_2018,
+    "bae": attack_recipes.bae_garg_2019,
 }
 _building = threading.Lock()
 
@@ -130,10 +133,17 @@ class Tagged(PartOfSpeech):
 
 
 class Encoded(SentenceEncoder):
-    """The sentence constraint with the resource set's encoder and its threshold; everything else as the recipe says."""
+    """The sentence constraint with the resource set's encoder and its threshold; everything else as the recipe says.
+
+    The encoder's threshold is an angular similarity, 1 - angle / pi; a recipe that compares cosines
+    gets the cosine of the same angle.
+    """
 
     def __init__(self, encoder, threshold, **settings):
-        super().__init__(threshold=encoder.threshold, **settings)
+        least = encoder.threshold
+        if settings.get("metric") == "cosine":
+            least = math.cos(math.pi * (1 - least))
+        super().__init__(threshold=least, **settings)
         self.model = encoder
 
     def encode(self, sentences):
@@ -163,6 +173,9 @@ def replacements(resources: Resources) -> dict:
         "UniversalSentenceEncoder": encoder,
         "WordSwapWordNet": lambda: WordNet(resources.substitutes),
         "WordSwapHowNet": lambda: HowNet(resources.sememes, resources.tagger),
+        "WordSwapMaskedLM": lambda **k: WordSwapMaskedLM(
+            masked_language_model=resources.masked_lm[0], tokenizer=resources.masked_lm[1], **k
+        ),
         "StopwordModification": stop_words,
         "ParticleSwarmOptimization": Swarm,
     }

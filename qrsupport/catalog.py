@@ -151,6 +151,8 @@ ATTACKS = {
     "textfooler": "TextFooler (Jin et al. 2020): embedding neighbours, greedy by word importance",
     "pwws": "PWWS (Ren et al. 2019): WordNet synonyms, greedy by probability-weighted saliency",
     "pso": "PSO (Zang et al. 2020): sememe substitutes, particle swarm search",
+    "deepwordbug": "DeepWordBug (Gao et al. 2018): letters swapped, changed, dropped or added, greedy by word importance",
+    "bae": "BAE-R (Garg & Ramakrishnan 2020): a masked language model's words; needs one (local or published resources)",
 }
 
 PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textfooler", "pwws", "pso")
@@ -158,6 +160,7 @@ PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textf
 PROTOCOLS = {
     "direct": "attack a variant, measure that variant",
     "transfer": "measure a target on the adversarial set of a source",
+    "joint": "attack until several variants are fooled at once (parameter `joint`)",
 }
 
 RESOURCES = {

@@ -52,6 +52,12 @@ class Parameters:
     n: int = parameter(50, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
     attack_seed: int = parameter(0, "seed of the sample and of each example's random state", low=0)
     query_budget: int = parameter(0, "most queries an example; 0: no limit", low=0)
+    margin: float = parameter(
+        0.0, "probability by which a wrong class must lead before an attack stops", low=0, high=0.99
+    )
+    joint: str = parameter(
+        "", "further variants that the attack must fool at the same time", choices=catalog.VARIANTS, each=True
+    )
     workers: int = parameter(1, "attacking processes; changes the time, never a record", low=1, high=256)
 
     adversarial_attack: str = parameter(
@@ -67,7 +73,7 @@ FIELDS = {f.name: f for f in fields(Parameters)}
 MODEL = (
     "dataset", "backbone", "seed", "epochs", "batch_size", "learning_rate", "max_length", "word_dropout", "train_limit",
 )  # fmt: skip
-ATTACK = ("attack", "resources", "attack_seed", "query_budget")
+ATTACK = ("attack", "resources", "attack_seed", "query_budget", "margin", "joint")
 PLACE = ("network", "run_dir")
 CHAPTERS = {
     "finetune": (*MODEL, *PLACE),

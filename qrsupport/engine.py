@@ -18,13 +18,14 @@ VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "num
 @dataclasses.dataclass(frozen=True)
 class Task:
     """What a worker needs to know: parameters, the variant and its folder, the records' `made_by`; a recipe of the
-    user's own in place of `p.attack`."""
+    user's own in place of `p.attack`; the folders of further variants that the attack must fool at the same time."""
 
     p: config.Parameters
     variant: str
     model: Path
     made_by: str
     recipe: type | None = None
+    others: tuple[Path, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,12 @@ def name(p: config.Parameters, *parts: str) -> str:
     return "-".join((p.dataset, Path(p.backbone).name, f"s{p.seed}", *parts))
 
 
+def aimed(p: config.Parameters, variant: str) -> config.Parameters:
+    """`p` for an attack on `variant`: `joint` names each other variant once, in the catalogue's order."""
+    named = {*config.split(p.joint)} - {variant}
+    return dataclasses.replace(p, joint=",".join(name for name in catalog.VARIANTS if name in named))
+
+
 def depends(
     p: config.Parameters, variant: str, split: data.Split, model: victim.Victim, recipe: type | None = None
 ) -> dict:
@@ -62,6 +69,7 @@ def depends(
         "parameters": config.identity(p, variant, attack=True),
         "examples": texts.hexdigest(),
         "model": model.digest,
+        "joint": {name: victim.load(variants.build(p, name)).digest for name in config.split(p.joint)},
         "resources": resources.load(p.resources, p.network, "" if recipe else p.attack).digest,
         "versions": {v: version(v) for v in VERSIONS},
     }
@@ -88,11 +96,13 @@ def run(
     p: config.Parameters, variant: str, split: data.Split, stage: str, progress: bool, recipe: type | None = None
 ) -> Path:
     """As `attack`, on any split, with the records in a folder of `stage`."""
+    p = aimed(p, variant)
     model = victim.load(variants.build(p, variant))
     made_from = depends(p, variant, split, model, recipe)
     made_by = config.key(made_from["parameters"])
     folder = records.Folder(config.run_dir(p) / stage / name(p, variant, p.attack, made_by))
-    task = Task(p, variant, model.path, made_by, recipe)
+    others = tuple(variants.build(p, name) for name in config.split(p.joint))
+    task = Task(p, variant, model.path, made_by, recipe, others)
     with store.lock(folder.path):
         folder.open(made_from)
         done = {r.position for r in folder.load() if r.status is not records.Status.error}
@@ -142,7 +152,13 @@ def training_attack(p: config.Parameters, progress: bool = True) -> Path:
     """The attack that makes adversarial training examples: `p.adversarial_attack` on the FP32 base classifier over
     `p.adversarial_examples` seeded training examples.  Returns the folder of records."""
     q = dataclasses.replace(
-        p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, query_budget=0
+        p,
+        attack=p.adversarial_attack,
+        n=p.adversarial_examples,
+        attack_seed=p.seed,
+        query_budget=0,
+        margin=0.0,
+        joint="",
     )
     return run(q, "fp32", data.load(q).train, "training-attacks", progress)
 
@@ -159,6 +175,7 @@ def record(task: Task, example: Example, **outcome) -> records.Record:
     p = task.p
     return records.Record(
         example=example.id, position=example.position, dataset=p.dataset, backbone=p.backbone, seed=p.seed,
-        variant=task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed, label=example.label,
+        variant=task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed, query_budget=p.query_budget,
+        margin=p.margin, joint=p.joint, label=example.label,
         text=example.text, made_by=task.made_by, **outcome,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from . import attacks, offline
+from . import attacks, goals, offline
 
 textattack = offline.textattack()
 
@@ -204,11 +204,23 @@ class GoalFunction(UntargetedClassification):
     def _result(self, text, row, output, score, check_skip):
         status = GoalFunctionResultStatus.SEARCHING
         if output != self.ground_truth_output:
-            skipped = check_skip and self.allow_skip
-            status = GoalFunctionResultStatus.SKIPPED if skipped else GoalFunctionResultStatus.SUCCEEDED
+            if check_skip and self.allow_skip:
+                status = GoalFunctionResultStatus.SKIPPED
+            elif self.far_enough(row):
+                status = GoalFunctionResultStatus.SUCCEEDED
         return ClassificationGoalFunctionResult(
             text, row, output, status, score, self.num_queries, self.ground_truth_output
         )
+
+    def far_enough(self, row) -> bool:
+        """Whether an answer that is wrong ends the search."""
+        return True
+
+
+class MarginGoal(GoalFunction, goals.Margin):
+    """goals.Margin, asked as GoalFunction does."""
+
+    far_enough = goals.Margin.far_enough
 
 
 class Attack(textattack.Attack):
@@ -300,6 +312,7 @@ class Swarm(attacks.Swarm):
         return True
 
 
+GOALS = {UntargetedClassification: GoalFunction, goals.Margin: MarginGoal}
 FASTER = {attacks.Tagged: PartOfSpeech, attacks.Encoded: SentenceConstraint, attacks.Swarm: Swarm}
 
 
@@ -315,9 +328,9 @@ def faster(part):
 def accelerate(attack: textattack.Attack) -> Attack:
     """The same attack, its parts replaced by faster equals where there are any."""
     goal = attack.goal_function
-    plain = type(goal) is UntargetedClassification and goal.use_cache and not goal.maximizable
+    plain = type(goal) in GOALS and goal.use_cache and not goal.maximizable
     if plain and goal.target_max_score is None:
         goal = copy.copy(goal)
-        goal.__class__ = GoalFunction
+        goal.__class__ = GOALS[type(goal)]
     constraints = [faster(c) for c in (*attack.constraints, *attack.pre_transformation_constraints)]
     return Attack(goal, constraints, attack.transformation, faster(attack.search_method))

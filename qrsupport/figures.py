@@ -22,7 +22,7 @@ HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
 DPI = 144
-PLACE = ["dataset", "backbone", "seed", "resources", "attack_seed"]
+PLACE = ["dataset", "backbone", "seed", "resources", "attack_seed", "query_budget", "margin", "joint"]
 
 
 class Figure:
@@ -153,7 +153,8 @@ def words_changed(df: pd.DataFrame) -> Figure:
 def _panel(df: pd.DataFrame, always: list[str], rest: list[str]) -> pd.Series:
     """A label for each row from the columns `always` and those of `rest` that vary in `df`."""
     keep = [*always, *[c for c in rest if df[c].nunique() > 1]]
-    words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: "}
+    words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: ", "query_budget": "budget "}
+    words |= {"margin": "margin ", "joint": "jointly with "}
     return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep), axis=1)
 
 
@@ -235,3 +236,49 @@ def outcomes(counts: pd.DataFrame) -> Figure:
         for label, r in zip(labels, counts.to_dict("records"), strict=True)
     ]
     return Figure(canvas, f"Outcome of the attacks. {'; '.join(said)}.")
+
+
+def budget_curves(df: pd.DataFrame) -> Figure:
+    """From `metrics.budget_curve`: accuracy under attack against the queries allowed, a line a cell and variant."""
+    _need(df, "budget curves")
+    df = df.assign(series=_panel(df, ["attack", "variant"], PLACE))
+    canvas, axes = _axes(height=4.2)
+    ax, said = axes[0, 0], []
+    for i, (name, line) in enumerate(df.groupby("series", sort=False)):
+        x, y = line["budget"].to_numpy(float), 100 * line["accuracy"].to_numpy(float)
+        look = {"color": PALETTE[i % len(PALETTE)], "label": visible(name)}
+        ax.plot(x, y, LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5, **look)
+        bounds = (100 * line[f"accuracy_{end}"].to_numpy(float) for end in ("lower", "upper"))
+        ax.fill_between(x, *bounds, color=PALETTE[i % len(PALETTE)], alpha=0.12, linewidth=0)
+        points = (f"{percent(a)} at {int(b):,}" for a, b in zip(line["accuracy"], line["budget"], strict=True))
+        said.append(f"{name}: {', '.join(points)}")
+    ax.set(xlabel="queries allowed", ylabel="accuracy under attack (%)", xscale="log", ylim=(0, 100))
+    ax.legend()
+    return Figure(canvas, f"Accuracy by queries allowed, bands 95 % Wilson intervals. {'; '.join(said)}.")
+
+
+def transfer_matrix(df: pd.DataFrame, measure: str = "accuracy") -> Figure:
+    """From `metrics.transfer`: source × target, per cent written into each field; a panel a cell.
+
+    `measure` is accuracy (on the adversarial set) or recovery (of its successful texts).
+    """
+    _need(df, "replays")
+    df = df.assign(panel=_panel(df, ["attack"], PLACE))
+    panels = list(dict.fromkeys(df["panel"]))
+    sources, targets = (list(dict.fromkeys(df[side])) for side in ("source", "target"))
+    size = {"width": 2.6 + 0.85 * len(targets), "height": len(panels) * (1.7 + 0.42 * len(sources))}
+    canvas, axes = _axes(len(panels), 1, **size)
+    said = []
+    for ax, panel in zip(axes[:, 0], panels, strict=True):
+        values = df[df["panel"] == panel].pivot(index="source", columns="target", values=measure)
+        values = values.reindex(index=sources, columns=targets).astype(float)
+        texts = [["" if np.isnan(v) else f"{100 * v:.0f}" for v in row] for row in values.to_numpy()]
+        sns.heatmap(100 * values, ax=ax, annot=texts, fmt="", cmap="cividis", vmin=0, vmax=100, linewidths=0.5,
+                    cbar_kws={"label": f"{measure} (%)"})  # fmt: skip
+        ax.set_title(visible(panel), fontsize=9)
+        ax.tick_params(axis="x", labelrotation=45)
+        ax.tick_params(axis="y", labelrotation=0)
+        for source, row in values.iterrows():
+            answers = (f"{target} {percent(v)}" for target, v in row.items() if not np.isnan(v))
+            said.append(f"{panel}, from {source}: {', '.join(answers)}")
+    return Figure(canvas, f"Heat map of {measure} by source and target. {'; '.join(said)}.")

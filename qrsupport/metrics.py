@@ -1,7 +1,7 @@
 """From records to measures, intervals and tests: pure functions that return tidy tables.
 
 Proportions lie in [0, 1] and carry `n` and a 95 % Wilson interval (`lower`, `upper`).  A *cell* is
-one dataset, backbone, seed, resource set, attack and attack seed; tables have one row a cell and
+one dataset, backbone, seed, resource set, attack, attack seed, query budget, margin and joint; tables have one row a cell and
 variant, so that resource sets and seeds are never mixed.  Undefined measures are NaN.
 """
 
@@ -18,6 +18,7 @@ from .errors import BadParameter
 from .tidy import (
     CELL,
     MODEL,
+    NO_ATTACK,
     OUTCOME,
     STATUSES,
     frames,
@@ -92,6 +93,26 @@ def transfer(replays: pd.DataFrame) -> pd.DataFrame:
     return _by(replays[replays["status"] != "error"], [*CELL, "source", "target"], _transfer)
 
 
+def budget_curve(df: pd.DataFrame, budgets) -> pd.DataFrame:
+    """From `frames`, one row a cell, variant and budget: `accuracy` if an attack had been allowed so many queries.
+
+    Wrong are skipped examples and those on which the attack succeeded within `budget` queries; at a
+    budget that no attack exceeded it is the accuracy under direct attack.  A search that is really
+    cut off may also find a text among the candidates of its last, shortened round, so its accuracy
+    is this or a little less.  Raises BadParameter for a budget below 1.
+    """
+    for budget in budgets:
+        if budget < 1:
+            raise BadParameter(f"a budget of {budget!r} queries must be at least 1")
+    by, parts = [*CELL, "variant", "budget"], []
+    df = df[df["status"] != "error"]
+    for budget in sorted(set(budgets)):
+        won = (df["status"] == "succeeded") & (df["queries"] <= budget)
+        parts.append(df.assign(budget=budget, right=~(won | (df["status"] == "skipped"))))
+    whole = pd.concat(parts, ignore_index=True) if parts else df.assign(budget=0, right=False).iloc[:0]
+    return _by(whole, by, lambda group: proportion(group["right"].sum(), len(group), "accuracy"))
+
+
 def clean(predictions) -> pd.DataFrame:
     """From `records.load_clean`, one row a dataset, backbone, seed and variant.
 
@@ -138,13 +159,20 @@ def _outcomes(records, replays, predictions) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=OUTCOME)
 
 
-def _paired(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """Every pair of variants on the examples both have, per cell and protocol."""
+def ordinary(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The rows of attacks on one variant without a margin (and of no attack)."""
+    return outcomes[(outcomes["margin"] == 0) & (outcomes["joint"] == "")]
+
+
+def _paired(outcomes: pd.DataFrame, against: str = "") -> pd.DataFrame:
+    """Every pair of variants (with `against`: that variant and each other) on the examples both have, per cell and protocol."""
     rows, by = [], [*CELL, "protocol"]
     for key, group in outcomes.groupby(by, sort=True):
         table = group.pivot(index="example", columns="variant", values="right")
         names = sorted(table.columns, key=lambda v: [*catalog.VARIANTS, v].index(v))
         for a, b in combinations(names, 2):
+            if against not in ("", a, b):
+                continue
             both = table[[a, b]].dropna().astype(bool)
             x, y = both[a].to_numpy(), both[b].to_numpy()
             only_a, only_b = int((x & ~y).sum()), int((y & ~x).sum())
@@ -156,15 +184,15 @@ def _paired(outcomes: pd.DataFrame) -> pd.DataFrame:
     return order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
 
 
-def pairs(records, replays=(), predictions=()) -> pd.DataFrame:
+def pairs(records, replays=(), predictions=(), against: str = "") -> pd.DataFrame:
     """Exact McNemar test of every pair of variants on the same examples, per cell and protocol.
 
     `difference` is accuracy_b − accuracy_a, `only_a` and `only_b` count the examples that one alone
     gets right.  `p_holm` is Holm's correction over the family: all rows of one resource set and
-    protocol in the table.  A transfer set was made against its source, which loses it by construction:
+    protocol in the table.  `against` keeps only the pairs with that variant, as one family.  A transfer set was made against its source, which loses it by construction:
     a small p there says that the target differs, not that it is robust.
     """
-    df = _paired(_outcomes(records, replays, predictions))
+    df = _paired(_outcomes(records, replays, predictions), against)
     df["difference"] = df["accuracy_b"] - df["accuracy_a"]
     df["p_holm"] = np.nan
     for _, family in df[df["p"].notna()].groupby(["resources", "protocol"]):
@@ -178,6 +206,7 @@ def headline(records, replays, predictions) -> pd.DataFrame:
     Each has `_lower`, `_upper` and `_n`; NaN and n = 0 where no record is at hand.
     """
     outcomes = _outcomes(records, replays, predictions)
+    outcomes = outcomes[outcomes["joint"] == ""]
     by, known = [*CELL, "variant"], {}
     for key, group in outcomes.groupby([*by, "protocol"]):
         known[key] = (int(group["right"].sum()), len(group))
@@ -186,7 +215,7 @@ def headline(records, replays, predictions) -> pd.DataFrame:
     for cell in cells:
         row = dict(zip(by, cell, strict=True))
         counts = {p: known.get((*cell, p), (0, 0)) for p in ("direct", "transfer")}
-        counts["clean"] = known.get((*cell[: len(MODEL)], "", "", 0, row["variant"], "clean"), (0, 0))
+        counts["clean"] = known.get((*cell[: len(MODEL)], *NO_ATTACK.values(), row["variant"], "clean"), (0, 0))
         for protocol in ("clean", "direct", "transfer"):
             row |= proportion(*counts[protocol], protocol)
         rows.append(row)
@@ -214,10 +243,11 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
     """The paper's three headline numbers beside ours, one row a claim, resource set and protocol.
 
     `paper` is the paper's, in per cent; `ours` the mean over the cells of the difference in accuracy
-    on the same examples, in percentage points, with the lowest and highest cell; None where no
+    on the same examples (attacks without budget, margin or joint), in percentage points, with the lowest and highest cell; None where no
     records are at hand.  `transfer` (every variant on fp32's adversarial set) is the paper's reading.
     """
-    outcomes = _outcomes(records, replays, predictions)
+    outcomes = ordinary(_outcomes(records, replays, predictions))
+    outcomes = outcomes[outcomes["query_budget"] == 0]
     sets = sorted(set(outcomes["resources"]) - {""}) or [""]
     rows = []
     for claim in paper.CLAIMS:
@@ -233,12 +263,13 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
 def replay_law(records, replays) -> pd.DataFrame:
     """The law: replaying a source on its own adversarial set gives exactly its direct accuracy.
 
-    One row a cell and source replayed on itself, over the examples replayed: both accuracies;
+    One row a cell and source replayed on itself (after joint attacks, which stop when others are
+    fooled too, it need not hold), over the examples replayed: both accuracies;
     `disagree` counts the examples on which the two differ, `unknown` the replays without a record;
     `holds` if both are 0.
     """
     replayed = replay_frames(replays)
-    own = replayed[replayed["source"] == replayed["target"]]
+    own = replayed[(replayed["source"] == replayed["target"]) & (replayed["joint"] == "")]
     again = outcomes_replay(own).rename(columns={"right": "again"}).drop(columns="protocol")
     first = outcomes_direct(frames(records)).drop(columns="protocol")
     both = again.merge(first, on=[*CELL, "variant", "example"], how="left")
@@ -257,20 +288,22 @@ def missing(records, replays, predictions, grid: dict | None = None, variants=("
     """The cells of the grid that lack something: one row a cell and variant, `lacks` names what.
 
     Expected is each model, resource set and seed seen, with each attack seen.  Or `grid` maps any of
-    `CELL` to the names to cross (a profile's grid will do); what it leaves out is as seen.
+    `CELL` to the names to cross (a profile's grid will do); what it leaves out is as seen.  Attacks with a margin or on several
+    variants at once are not asked for.
     """
-    outcomes = _outcomes(records, replays, predictions)
-    seen = {name: [v for v in sorted(outcomes[name].unique()) if v != ""] for name in CELL}
+    outcomes = ordinary(_outcomes(records, replays, predictions))
+    attacked = outcomes[outcomes["attack"] != ""]
+    seen = {name: sorted((outcomes if name in MODEL else attacked)[name].unique()) for name in CELL}
     if grid:
         cells = list(product(*[list(grid.get(name) or seen[name]) for name in CELL]))
     else:
-        runs = outcomes.loc[outcomes["attack"] != "", CELL].drop(columns="attack").drop_duplicates()
+        runs = attacked[CELL].drop(columns="attack").drop_duplicates()
         cells = [tuple((r | {"attack": a})[k] for k in CELL) for r in runs.to_dict("records") for a in seen["attack"]]
     have = set(outcomes[[*CELL, "variant", "protocol"]].itertuples(index=False, name=None))
     rows = []
     for cell, variant in product(cells, variants):
         lacks = [p for p in ("direct", "transfer") if (*cell, variant, p) not in have]
-        if (*cell[: len(MODEL)], "", "", 0, variant, "clean") not in have:
+        if (*cell[: len(MODEL)], *NO_ATTACK.values(), variant, "clean") not in have:
             lacks.insert(0, "clean")
         if lacks:
             rows.append([*cell, variant, ", ".join(lacks)])

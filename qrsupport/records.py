@@ -47,7 +47,9 @@ class Status(str, enum.Enum):
 class Record:
     """One attack on one example.
 
-    Probabilities are lists in class order.  `queries` is TextAttack's count (cache hits
+    Probabilities are lists in class order.  `margin` is the lead in probability that the attack had
+    to reach; `joint` names further variants that it had to fool at the same time (labels and
+    probabilities are then those of the variant hardest to fool).  `queries` is TextAttack's count (cache hits
     included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
     `perturbed`, None where there is no encoder.  `timing` (seconds, host, start) is the only field that differs between two runs
@@ -77,6 +79,9 @@ class Record:
     queries: int = 0
     evaluations: int = 0
     truncated: bool = False
+    query_budget: int = 0
+    margin: float = 0.0
+    joint: str = ""
     engine: str = "qrsupport"
     note: str = ""
     made_by: str = ""
@@ -108,6 +113,9 @@ class Replay:
     replayed: int
     probabilities_clean: list[float]
     probabilities_replayed: list[float]
+    query_budget: int = 0
+    margin: float = 0.0
+    joint: str = ""
     made_by: str = ""
     timing: dict = field(default_factory=dict)
 

@@ -32,6 +32,7 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
 
     The attack on the source is run first where its records are missing; it is never run again.
     """
+    p = engine.aimed(p, source)
     attacked = Folder(engine.attack(p, source))
     model = victim.load(variants.build(p, target))
     parameters = {
@@ -50,6 +51,14 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
     return folder.path
 
 
+def matrix(p: config.Parameters, sources, targets) -> list[Path]:
+    """The folders of replays of every source's adversarial set on every target.
+
+    A source whose records are at hand is not attacked again.
+    """
+    return [replay(p, source, target) for source in sources for target in targets]
+
+
 def one(record: records.Record, model: victim.Victim, target: str, made_by: str) -> Replay:
     """The target's answers to one example and to its member of the adversarial set."""
     start = time.time()
@@ -60,5 +69,6 @@ def one(record: records.Record, model: victim.Victim, target: str, made_by: str)
         attack_seed=record.attack_seed, status=record.status, label=record.label,
         clean=max(range(len(before)), key=before.__getitem__), replayed=max(range(len(after)), key=after.__getitem__),
         probabilities_clean=before, probabilities_replayed=after, made_by=made_by,
+        query_budget=record.query_budget, margin=record.margin, joint=record.joint,
         timing={"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)},
     )  # fmt: skip

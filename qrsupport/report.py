@@ -12,19 +12,21 @@ from .diffs import diff_table, word_diff
 from .figures import (
     Figure,
     accuracy_grid,
+    budget_curves,
     latency,
     learning_curve,
     outcomes,
     queries,
+    transfer_matrix,
     weight_error_histogram,
     words_changed,
 )
 from .tables import Html, cell, estimate, p_value, percent, plain, points, print_table, table
 
 __all__ = [
-    "Figure", "Html", "accuracy_grid", "adversarial_cost", "clean_table", "diff_table", "direct_table", "headline",
+    "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table", "direct_table", "headline",
     "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "missing_table", "outcomes", "pairs_table",
-    "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_table",
+    "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_matrix", "transfer_table",
     "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip
 
@@ -38,9 +40,10 @@ def _shown(df: pd.DataFrame, name: str) -> list[str]:
 
 
 def _cells(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The columns that say which cell a row is; seeds are left out where all are 0, resources never."""
-    drop = {c for c in ("seed", "attack_seed") if c in df and (df[c] == 0).all()}
-    return df.reindex(columns=[c for c in names if c not in drop]).rename(columns={"attack_seed": "attack seed"})
+    """The columns that say which cell a row is; seeds, budgets, margins and joint are left out where none is set."""
+    usual = {"seed": 0, "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
+    drop = {c for c, value in usual.items() if c in df and (df[c] == value).all()}
+    return df.reindex(columns=[c for c in names if c not in drop]).rename(columns=lambda c: c.replace("_", " "))
 
 
 def headline(grid: pd.DataFrame) -> pd.DataFrame:

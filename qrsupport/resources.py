@@ -18,6 +18,8 @@ PARTS = {
     "textfooler": ("encoder", "neighbours", "tagger"),
     "pwws": ("substitutes", "stop_words"),
     "pso": ("sememes", "tagger", "stop_words"),
+    "deepwordbug": ("stop_words",),
+    "bae": ("encoder", "tagger", "stop_words", "masked_lm"),
 }
 ALL = ("encoder", "neighbours", "substitutes", "sememes", "tagger", "stop_words")
 
@@ -35,6 +37,7 @@ class Resources:
     - `tagger(words) -> list` of universal tags
     - `encoder`: an encoder.Encoder, or published.UNIVERSAL for TextAttack's own constraint
     - `stop_words`: lower case
+    - `masked_lm`: a masked language model and its tokenizer, in torch; only attacks that need it load it
     """
 
     name: str
@@ -45,6 +48,7 @@ class Resources:
     tagger: Callable | None = None
     encoder: object | None = None
     stop_words: frozenset | None = None
+    masked_lm: tuple | None = None
 
     @property
     def digest(self) -> str:
@@ -57,7 +61,7 @@ class Resources:
 
 
 def load(name: str, network: bool = False, attack: str = "") -> Resources:
-    """The parts of resource set `name` that `attack` needs (empty: all parts), loaded once a process.
+    """The parts of resource set `name` that `attack` needs (empty: all but the masked language model), loaded once a process.
 
     The encoder, which measures the similarity in every record, comes along with any attack if it is at hand.
 
@@ -108,6 +112,7 @@ def _local_status() -> list[dict]:
         "WordNet": lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET),
         "perceptron tagger": lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON),
         "universal tag map": lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map"),
+        "BAE's masked language model": lambda: sources.data_files(*sources.MASKED_FILES),
     }
     found = []
     for part, check in checks.items():

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from . import attacks, engine, fast, records, resources, victim
+from . import attacks, engine, fast, goals, records, resources, victim
 from .records import Status
 
 
@@ -15,12 +15,15 @@ class Searcher:
     def __init__(self, task, stock: bool = False):
         p = task.p
         self.task, self.victim, self.stock = task, victim.load(task.model), stock
-        self.wrapper = attacks.Wrapper(self.victim)
+        others = [victim.load(path) for path in task.others]
+        self.wrapper = goals.Several([self.victim, *others]) if others else attacks.Wrapper(self.victim)
         self.words = resources.load(p.resources, p.network, "" if task.recipe else p.attack)
         if task.recipe:
             self.attack = attacks.build_recipe(task.recipe, self.words, self.wrapper, p.query_budget)
         else:
             self.attack = attacks.build(p.attack, self.words, self.wrapper, p.query_budget)
+        if p.margin or others:
+            goals.aim(self.attack, p.margin)
         self.text = fast.AttackedText if stock else fast.Text
         if not stock:
             self.attack = fast.accelerate(self.attack)

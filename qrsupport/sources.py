@@ -12,10 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from . import config, embedded, encoder, offline, published, sememes, store, tagging, thesaurus
-from .errors import MissingResource
+from .errors import BadCheckpoint, MissingResource, NoNetwork
 
 WORDNET = ("data.adj", "data.adv", "data.noun", "data.verb", "index.adj", "index.adv", "index.noun", "index.verb")
 PERCEPTRON = tuple(f"averaged_perceptron_tagger_eng.{part}.json" for part in ("classes", "tagdict", "weights"))
+MASKED = "bert-base-uncased"
+MASKED_FILES = tuple(f"masked-lm/{name}" for name in ("model.safetensors", "config.json", "tokenizer.json"))
 ELSE = "set QRSUPPORT_DATA to a directory that holds it, or use resources='embedded'"
 
 
@@ -138,6 +140,37 @@ def _nltk_stop_words():
     return frozenset(words), words
 
 
+def _embedded_masked_lm():
+    raise MissingResource(
+        "bae needs a masked language model, which the embedded resources have not; "
+        "set resources='local' (QRSUPPORT_DATA holds one) or resources='published' with network=True"
+    )
+
+
+def _local_masked_lm():
+    try:
+        data, files = data_files(*MASKED_FILES)
+    except MissingResource as e:
+        raise MissingResource(
+            f"{e}; a masked language model in Hugging Face layout belongs there, "
+            f"or set resources='published' with network=True, which fetches {MASKED}"
+        ) from None
+    return _masked_lm(data / "masked-lm"), files
+
+
+def _masked_lm(where, network: bool = False) -> tuple:
+    """(model, tokenizer) of a directory or a hub id.  Raises NoNetwork or BadCheckpoint if it does not load."""
+    import transformers as hf
+
+    settings = {"local_files_only": not network, "trust_remote_code": False}
+    try:
+        model = hf.AutoModelForMaskedLM.from_pretrained(where, use_safetensors=True, **settings)
+        return model.eval(), hf.AutoTokenizer.from_pretrained(where, use_fast=True, **settings)
+    except (OSError, ValueError, RuntimeError) as e:
+        kind = NoNetwork if network else BadCheckpoint
+        raise kind(f"the masked language model {where} does not load: {e}") from e
+
+
 # published -----------------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +209,16 @@ def _published_stop_words():
     return _nltk_stop_words()
 
 
+def _published_masked_lm():
+    import torch
+
+    model, tokenizer = _masked_lm(MASKED, network=True)
+    total = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        total.update(name.encode() + tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return (model, tokenizer), total.hexdigest()
+
+
 LOADERS = {
     "embedded": {
         "encoder": _embedded_encoder,
@@ -184,6 +227,7 @@ LOADERS = {
         "sememes": _embedded_sememes,
         "tagger": _embedded_tagger,
         "stop_words": _embedded_stop_words,
+        "masked_lm": _embedded_masked_lm,
     },
     "local": {
         "encoder": _local_encoder,
@@ -192,6 +236,7 @@ LOADERS = {
         "sememes": _local_sememes,
         "tagger": _nltk_tagger,
         "stop_words": _nltk_stop_words,
+        "masked_lm": _local_masked_lm,
     },
     "published": {
         "encoder": _published_encoder,
@@ -200,5 +245,6 @@ LOADERS = {
         "sememes": _published_sememes,
         "tagger": _published_tagger,
         "stop_words": _published_stop_words,
+        "masked_lm": _published_masked_lm,
     },
 }

@@ -1,6 +1,7 @@
 """Records as tidy frames: one row a record, a replay, or an outcome (right or wrong).
 
-A *cell* is one dataset, backbone, seed, resource set, attack and attack seed.
+A *cell* is one dataset, backbone, seed, resource set, attack and attack seed, query budget, margin
+and set of variants attacked jointly.
 """
 
 import numpy as np
@@ -10,7 +11,8 @@ from . import catalog
 from .errors import StaleArtefact
 
 MODEL = ["dataset", "backbone", "seed"]
-CELL = [*MODEL, "resources", "attack", "attack_seed"]
+NO_ATTACK = {"resources": "", "attack": "", "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
+CELL = [*MODEL, *NO_ATTACK]
 OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
 STATUSES = ["failed", "succeeded", "skipped", "error"]
 RECORD = [
@@ -44,7 +46,7 @@ def frames(records) -> pd.DataFrame:
     df["note"] = [r.note.encode("utf-8", "replace").decode() for r in records]  # Arrow holds no lone surrogate
     df["seconds"] = [float(r.timing.get("seconds", np.nan)) for r in records]
     df["changed"] = df["words_changed"].astype(float) / df["words"].where(df["words"] > 0).astype(float)
-    df["similarity"] = df["similarity"].astype(float)
+    df = df.astype({"similarity": float, "margin": float})
     return _single(df, [*CELL, "variant"]).sort_values([*CELL, "variant", "position"], ignore_index=True)
 
 
@@ -55,13 +57,14 @@ def replay_frames(replays) -> pd.DataFrame:
     """
     df = pd.DataFrame([[getattr(r, name) for name in REPLAY] for r in replays], columns=REPLAY)
     df["status"] = [r.status.value for r in replays]
+    df["margin"] = df["margin"].astype(float)
     by = [*CELL, "source", "target"]
     return _single(df, by).sort_values([*by, "position"], ignore_index=True)
 
 
 def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Rows by `by`; attacks and variants in the catalogue's order."""
-    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer"]}
+    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer", "joint"]}
     ranks |= {name: list(catalog.VARIANTS) for name in ("variant", "variant_a", "variant_b", "source", "target")}
 
     def key(column: pd.Series) -> pd.Series:
@@ -74,7 +77,8 @@ def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def outcomes_direct(df: pd.DataFrame) -> pd.DataFrame:
     """From `frames`: right if the attack failed; skipped and succeeded are wrong; errors are left out."""
     df = df[df["status"] != "error"]
-    return df.assign(protocol="direct", right=df["status"] == "failed")[OUTCOME]
+    protocol = df["joint"].map(lambda others: "joint" if others else "direct")
+    return df.assign(protocol=protocol, right=df["status"] == "failed")[OUTCOME]
 
 
 def outcomes_replay(replays: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +97,7 @@ def outcomes_clean(predictions) -> pd.DataFrame:
     parts = []
     for p in predictions:
         fixed = {name: p[name] for name in (*MODEL, "variant")}
-        fixed |= {"protocol": "clean", "resources": "", "attack": "", "attack_seed": 0}
+        fixed |= NO_ATTACK | {"protocol": "clean"}
         right = np.equal(p["labels"], p["predicted"])
         parts.append(pd.DataFrame({"example": p["ids"], "right": right}).assign(**fixed)[OUTCOME])
     if not parts:

@@ -34,7 +34,7 @@ class Model:
         z = np.array([2.0 * t.count("wonderful") + t.count("story") - 1.5 for t in texts])
         return np.stack([-z, z], axis=1)
 
-for name in attacks.RECIPES:
+for name in ("textfooler", "pwws", "pso", "deepwordbug"):
     built = attacks.build(name, resources.load("embedded", attack=name), attacks.Wrapper(Model()))
     result = built.attack(OrderedDict(text="a wonderful story"), 1)
     assert type(result).__name__ == "SuccessfulAttackResult", (name, result)
