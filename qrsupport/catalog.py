@@ -155,6 +155,7 @@ ATTACKS = {
     "bae": "BAE-R (Garg & Ramakrishnan 2020): a masked language model's words; needs one (local or published resources)",
 }
 
+CONTROLS = ("other-seed", "noise-1", "noise-2", "noise-3")
 PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textfooler", "pwws", "pso")
 
 PROTOCOLS = {

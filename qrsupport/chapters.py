@@ -26,6 +26,9 @@ TEMPLATES = {
     "attack": "03-attack",
     "adversarial": "04-adversarial",
     "compare": "05-compare",
+    "controls": "07-controls",
+    "aware": "08-aware",
+    "ensembles": "09-ensembles",
 }
 NAMED = ("dataset", "backbone", "attack", "variant")
 
@@ -123,6 +126,9 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
         targets = ("fp32", *first) if variant == "fp32" else ("fp32", variant)
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
         jobs.append(_job("attack", entry, given, values, (quantize, train)))
+    first = jobs[3]  # the attack on fp32, from which these chapters go on
+    for chapter in ("controls", "aware", "ensembles"):
+        jobs.append(_job(chapter, entry, given, model | {"attack": attacks[0]}, (first,)))
     return jobs
 
 

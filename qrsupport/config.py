@@ -86,6 +86,9 @@ CHAPTERS = {
         *MODEL, *catalog.INT8_OPTIONS, "adversarial_attack", "adversarial_examples", *ATTACK, "n", "workers", *PLACE,
     ),
     "compare": ("run_dir",),
+    "controls": (*MODEL, *catalog.INT8_OPTIONS, *ATTACK, "n", "workers", *PLACE),
+    "aware": (*MODEL, *catalog.INT8_OPTIONS, "attack", "resources", "attack_seed", "n", "workers", *PLACE),
+    "ensembles": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE),
 }  # fmt: skip
 
 

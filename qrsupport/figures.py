@@ -282,3 +282,41 @@ def transfer_matrix(df: pd.DataFrame, measure: str = "accuracy") -> Figure:
             answers = (f"{target} {percent(v)}" for target, v in row.items() if not np.isnan(v))
             said.append(f"{panel}, from {source}: {', '.join(answers)}")
     return Figure(canvas, f"Heat map of {measure} by source and target. {'; '.join(said)}.")
+
+
+def transfer_bars(df: pd.DataFrame) -> Figure:
+    """From `metrics.transfer`: accuracy and recovery of each target, points with 95 % Wilson intervals."""
+    _need(df, "replays")
+    df = df.assign(series=_panel(df, ["target"], ["source", "attack", *PLACE]))
+    canvas, axes = _axes(1, 2, 8.4, 1.2 + 0.36 * len(df), sharey=True)
+    said = []
+    for i, (ax, measure) in enumerate(zip(axes[0], ("accuracy", "recovery"), strict=True)):
+        value, lower, upper = (100 * df[f"{measure}{end}"].to_numpy(float) for end in ("", "_lower", "_upper"))
+        look = {"color": PALETTE[i], "fmt": MARKERS[i], "capsize": 3}
+        ax.errorbar(value, range(len(df)), xerr=[value - lower, upper - value], **look)
+        ax.set(xlabel=f"{measure} (%)", xlim=(0, 100))
+        answers = (f"{name} {percent(v / 100)}" for name, v in zip(df["series"], value, strict=True))
+        said.append(f"{measure}: {', '.join(answers)}")
+    axes[0, 0].set_yticks(range(len(df)), [visible(name) for name in df["series"]])
+    axes[0, 0].invert_yaxis()
+    return Figure(canvas, f"Targets on an adversarial set, with 95 % Wilson intervals. {'; '.join(said)}.")
+
+
+def margin_curves(df: pd.DataFrame) -> Figure:
+    """From `metrics.transfer`: recovery by each target against the margin of the attack on the source."""
+    df = df[df["recovery"].notna()]
+    _need(df, "successful attacks")
+    df = df.assign(series=_panel(df, ["target"], ["source", "attack", *(c for c in PLACE if c != "margin")]))
+    canvas, axes = _axes()
+    ax, said = axes[0, 0], []
+    for i, (name, line) in enumerate(df.groupby("series", sort=False)):
+        x = line["margin"].to_numpy(float) + 0.006 * i  # so that whiskers do not hide each other
+        value, lower, upper = (100 * line[f"recovery{end}"].to_numpy(float) for end in ("", "_lower", "_upper"))
+        look = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)], "capsize": 3}
+        spread = [value - lower, upper - value]
+        ax.errorbar(x, value, spread, linestyle=LINES[i % len(LINES)], label=visible(name), **look)
+        points = (f"{percent(v / 100)} at {cell(float(m))}" for v, m in zip(value, line["margin"], strict=True))
+        said.append(f"{name}: {', '.join(points)}")
+    ax.set(xlabel="margin of the wrong class (probability)", ylabel="recovery rate (%)", ylim=(0, 100))
+    ax.legend()
+    return Figure(canvas, f"Recovery by margin, with 95 % Wilson intervals. {'; '.join(said)}.")

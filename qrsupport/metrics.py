@@ -184,15 +184,17 @@ def _paired(outcomes: pd.DataFrame, against: str = "") -> pd.DataFrame:
     return order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
 
 
-def pairs(records, replays=(), predictions=(), against: str = "") -> pd.DataFrame:
+def pairs(records, replays=(), predictions=(), against: str = "", among=()) -> pd.DataFrame:
     """Exact McNemar test of every pair of variants on the same examples, per cell and protocol.
 
     `difference` is accuracy_b − accuracy_a, `only_a` and `only_b` count the examples that one alone
     gets right.  `p_holm` is Holm's correction over the family: all rows of one resource set and
-    protocol in the table.  `against` keeps only the pairs with that variant, as one family.  A transfer set was made against its source, which loses it by construction:
+    protocol in the table.  `among` keeps
+    only these variants and `against` only the pairs with this one, before the correction.  A transfer set was made against its source, which loses it by construction:
     a small p there says that the target differs, not that it is robust.
     """
-    df = _paired(_outcomes(records, replays, predictions), against)
+    outcomes = _outcomes(records, replays, predictions)
+    df = _paired(outcomes[outcomes["variant"].isin(among)] if among else outcomes, against)
     df["difference"] = df["accuracy_b"] - df["accuracy_a"]
     df["p_holm"] = np.nan
     for _, family in df[df["p"].notna()].groupby(["resources", "protocol"]):
@@ -200,13 +202,13 @@ def pairs(records, replays=(), predictions=(), against: str = "") -> pd.DataFram
     return df
 
 
-def headline(records, replays, predictions) -> pd.DataFrame:
+def headline(records, replays, predictions, variants=()) -> pd.DataFrame:
     """The grid: one row a cell and variant with `clean`, `direct` and `transfer` (from fp32) accuracy.
 
-    Each has `_lower`, `_upper` and `_n`; NaN and n = 0 where no record is at hand.
+    `variants` keeps only these; joint attacks are left out.  Each has `_lower`, `_upper` and `_n`; NaN and n = 0 where no record is at hand.
     """
     outcomes = _outcomes(records, replays, predictions)
-    outcomes = outcomes[outcomes["joint"] == ""]
+    outcomes = outcomes[(outcomes["joint"] == "") & (outcomes["variant"].isin(variants) if variants else True)]
     by, known = [*CELL, "variant"], {}
     for key, group in outcomes.groupby([*by, "protocol"]):
         known[key] = (int(group["right"].sum()), len(group))

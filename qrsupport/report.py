@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import metrics, paper, records
+from . import catalog, metrics, paper, records
 from .diffs import diff_table, word_diff
 from .figures import (
     Figure,
@@ -15,8 +15,10 @@ from .figures import (
     budget_curves,
     latency,
     learning_curve,
+    margin_curves,
     outcomes,
     queries,
+    transfer_bars,
     transfer_matrix,
     weight_error_histogram,
     words_changed,
@@ -25,8 +27,8 @@ from .tables import Html, cell, estimate, p_value, percent, plain, points, print
 
 __all__ = [
     "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table", "direct_table", "headline",
-    "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "missing_table", "outcomes", "pairs_table",
-    "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_matrix", "transfer_table",
+    "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "margin_curves", "missing_table", "outcomes", "pairs_table",
+    "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_bars", "transfer_matrix", "transfer_table",
     "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip
 
@@ -56,12 +58,13 @@ def headline(grid: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline_text(run_dir: Path) -> str:
-    """The headline table of the records under a run directory, as plain text.
+    """The headline table of the records of the paper's variants under a run directory, as plain text.
 
     Raises NoRecords if there is none.
     """
     attacks, replays = records.load_all(run_dir), records.load_all(run_dir, records.Replay)
-    return plain(headline(metrics.headline(attacks, replays, records.load_clean(run_dir))))
+    clean = records.load_clean(run_dir)
+    return plain(headline(metrics.headline(attacks, replays, clean, catalog.PAPER_VARIANTS)))
 
 
 def headline_table(grid: pd.DataFrame) -> Html:

@@ -26,7 +26,7 @@ class Fixed:
         self.bytes, self.digest, self.max_length = 10, config.key([list(map(float, self.p)), name]), 16
 
     def __call__(self, texts):
-        return np.log(np.tile(self.p, (len(texts), 1)))
+        return np.log(np.tile(np.maximum(self.p, 1e-9), (len(texts), 1)))
 
     def truncated(self, text):
         return len(text) > 99
