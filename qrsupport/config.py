@@ -33,7 +33,7 @@ class Parameters:
         low=0,
         high=0.9,
     )
-    train_limit: int = parameter(0, "use only the first so many training examples; 0: all", low=0)
+    train_limit: int = parameter(0, "use only so many training examples, a seeded sample; 0: all", low=0)
 
     per_channel: bool = parameter(False, "int8: one weight scale per output channel instead of one per tensor")
     reduce_range: bool = parameter(False, "int8: 7-bit weights, for CPUs whose 8-bit kernels overflow")

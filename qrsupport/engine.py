@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from . import catalog, config, data, records, store, variants, victim, workers
+from . import catalog, config, data, records, resources, store, variants, victim, workers
 from .errors import AttackFailures, UnknownName
 
 VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
@@ -58,8 +58,6 @@ def depends(
     p: config.Parameters, variant: str, split: data.Split, model: victim.Victim, recipe: type | None = None
 ) -> dict:
     """What the records of an attack are made from: parameters, texts, model, resources, library versions."""
-    from . import resources
-
     texts = hashlib.sha256(
         "\0".join(f"{i}\t{t}\t{y}" for i, t, y in zip(split.ids, split.texts, split.labels)).encode(
             "utf-8", "surrogatepass"
@@ -97,6 +95,7 @@ def run(
 ) -> Path:
     """As `attack`, on any split, with the records in a folder of `stage`."""
     p = aimed(p, variant)
+    resources.load(p.resources, p.network, "" if recipe else p.attack)  # what is missing is said before any work
     model = victim.load(variants.build(p, variant))
     made_from = depends(p, variant, split, model, recipe)
     made_by = config.key(made_from["parameters"])

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from qrsupport import config, data, engine, records, replay, search, variants, workers
-from qrsupport.errors import AttackFailures, StaleArtefact, UnknownName
+from qrsupport.errors import AttackFailures, NoNetwork, StaleArtefact, UnknownName
 from qrsupport.records import Folder, Replay, Status
 
 ATTACKS = ("textfooler", "pwws", "pso")
@@ -188,3 +188,10 @@ def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(
         a, b = ours(example), stock(example)
         assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries)
         assert a.status is Status.skipped or (a.engine == "textattack" and "this part cannot" in a.note)
+
+
+def test_missing_resources_are_said_before_any_work(tmp_path):
+    p = config.make(resources="published", run_dir=str(tmp_path))
+    with pytest.raises(NoNetwork, match="network=True"):
+        engine.attack(p, progress=False)
+    assert not list(tmp_path.iterdir())
