@@ -1,7 +1,8 @@
 """Every error the package raises by name.
 
-Each class says in its docstring when it is raised and what to do; `book/flags.md` is made from
-these docstrings.  Messages carry the offending value.  Nothing here imports anything of ours.
+Each class says in its docstring when it is raised, what it means and what to do; the book's page of
+flags is made from these docstrings (`flags.page`).  Messages carry the offending value.  Nothing
+here imports anything of ours.
 """
 
 from difflib import get_close_matches
@@ -10,12 +11,16 @@ from difflib import get_close_matches
 class QRError(Exception):
     """Raised if: never itself; every error of the package is one of the classes below.
 
+    What it means: something is wrong that the package knows how to name; anything else is a fault of the package.
+
     What to do: catch this class to catch them all.
     """
 
 
 class UnknownName(QRError):
     """Raised if: a dataset, backbone, variant, attack, resource set, profile or parameter is not known.
+
+    What it means: a misspelling, most likely; no work was done.
 
     What to do: take the name suggested, or run `qrsupport list`.
     """
@@ -30,12 +35,16 @@ class UnknownName(QRError):
 class BadParameter(QRError):
     """Raised if: a parameter has the wrong type or lies outside its range, or two parameters contradict each other.
 
+    What it means: the value cannot be what was meant; no work was done.
+
     What to do: change the value named; the message gives the range.
     """
 
 
 class BadData(QRError):
     """Raised if: a data file is empty, malformed or has a label outside the class set; the message names file and line.
+
+    What it means: the file is not what was published, or an own file is not in that format; nothing was made from it.
 
     What to do: restore the published file, or mend the line named.
     """
@@ -44,12 +53,16 @@ class BadData(QRError):
 class MissingResource(QRError):
     """Raised if: a file that an attack, a dataset or a backbone needs is not at hand.
 
+    What it means: what was asked for cannot be done on this machine as it is; no work was done.
+
     What to do: the message names the file, where it was looked for and how to get it; `qrsupport doctor` lists all.
     """
 
 
 class NoNetwork(QRError):
     """Raised if: something has to be fetched and the network was not asked for (`network=True`) or cannot be reached.
+
+    What it means: the package fetches nothing unless told to, and what it would fetch is not on this machine.
 
     What to do: set `network` to true, or point `QRSUPPORT_DATA` at a directory that holds the data.
     """
@@ -58,12 +71,16 @@ class NoNetwork(QRError):
 class BadCheckpoint(QRError):
     """Raised if: a checkpoint or an executable variant cannot be used: wrong number of labels, missing files, a pickle.
 
+    What it means: the file is no classifier for this data set, or not one that can be read without running code from it.
+
     What to do: name another backbone, or delete the folder named so that it is made again.
     """
 
 
 class CannotRun(QRError):
     """Raised if: a variant needs an export or a kernel that this backbone or this machine does not have.
+
+    What it means: another classifier under the same name would be no answer to the question, so none was made.
 
     What to do: take the variant that the message names as the nearest that can run, or another backbone or machine.
     """
@@ -72,12 +89,16 @@ class CannotRun(QRError):
 class StaleArtefact(QRError):
     """Raised if: a stored artefact was altered, is truncated, or depends on something that has changed since.
 
+    What it means: using it would put numbers under a name that they do not belong to; it was left as it is.
+
     What to do: the message says which; delete the folder named so that it is made again, or use another `run_dir`.
     """
 
 
 class StorageError(QRError):
     """Raised if: a file cannot be written: disk full, or a directory that may not be written to.
+
+    What it means: the step that wrote is lost and nothing else; a file is either its old self or its new one.
 
     What to do: free space, or choose another `run_dir`; what was there before is intact.
     """
@@ -86,6 +107,8 @@ class StorageError(QRError):
 class NoRecords(QRError):
     """Raised if: a table or figure is asked for and the run directory holds no records for it.
 
+    What it means: there is nothing to count yet; a table of nothing would look like a result.
+
     What to do: run the attack chapter first, or `make book`; the message names the directory.
     """
 
@@ -93,12 +116,16 @@ class NoRecords(QRError):
 class AttackFailures(QRError):
     """Raised if: a run of attacks ended and some examples raised an error; their records name it.
 
+    What it means: the other examples are done and recorded; measures leave out those that raised an error.
+
     What to do: read the `note` of the records with status `error`; rerunning tries these examples again.
     """
 
 
 class ChapterFailed(QRError):
     """Raised if: a chapter or the building of the book stopped on an error that is not one of the above.
+
+    What it means: a fault of a chapter or of the package, or too little memory; no half-written chapter was left.
 
     What to do: read the traceback in the message; rerunning goes on from what is already in the run directory.
     """

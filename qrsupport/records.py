@@ -223,6 +223,8 @@ class Folder:
                 f"the records in {self.path} were made from something else ({'; '.join(changed)}); "
                 "delete the folder or use another run_dir"
             )
+        for temporary in self.path.glob(".*"):  # of a process that was killed while it wrote
+            temporary.unlink()
         journal = self.path / JOURNAL
         if journal.exists():  # drop a half-written last line
             store.write_text(journal, "".join(line + "\n" for line in self._lines(JOURNAL)))

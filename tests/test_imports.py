@@ -34,7 +34,7 @@ ROOMS = {
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters"}, {"report", "resources", "bench"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}
