@@ -108,44 +108,64 @@ def _ladder() -> dict[str, VariantEntry]:
     )
 
 
-VARIANTS = {
-    "fp32": VariantEntry("the fine-tuned checkpoint in 32-bit floating point"),
-    "int8-dynamic": VariantEntry(
-        "8-bit ONNX Runtime dynamic quantization, as in the paper", "base", "int8-dynamic", INT8_OPTIONS
-    ),
-    "adversarial": VariantEntry(
-        "fine-tuned again with adversarial examples added, 32-bit", "adversarial", "fp32", ADVERSARIAL_OPTIONS
-    ),
-    "adversarial-int8": VariantEntry(
-        "adversarial training, then the paper's quantization",
-        "adversarial",
-        "int8-dynamic",
-        ADVERSARIAL_OPTIONS + INT8_OPTIONS,
-    ),
-    "other-seed": VariantEntry("control: the same fine-tuning with the next seed, 32-bit", "other-seed"),
-    "noise-1": VariantEntry(
-        "control: 32-bit weights plus noise as large as the int8 error", "base", "noise-1", INT8_OPTIONS
-    ),
-    "noise-2": VariantEntry("control: as noise-1, second draw", "base", "noise-2", INT8_OPTIONS),
-    "noise-3": VariantEntry("control: as noise-1, third draw", "base", "noise-3", INT8_OPTIONS),
-    "ensemble-mean": VariantEntry(
-        "mean of the probabilities of fp32 and int8-dynamic", "base", "mean", INT8_OPTIONS, ("fp32", "int8-dynamic")
-    ),
-    "ensemble-vote": VariantEntry(
-        "majority of fp32, int8-dynamic and noise-1; ties go to the higher mean probability",
-        "base",
-        "vote",
-        INT8_OPTIONS,
-        ("fp32", "int8-dynamic", "noise-1"),
-    ),
-    "ensemble-random": VariantEntry(
-        "fp32 or int8-dynamic, drawn for each text from seed and text",
-        "base",
-        "random",
-        INT8_OPTIONS,
-        ("fp32", "int8-dynamic"),
-    ),
-} | _ladder()
+VARIANTS = (
+    {
+        "fp32": VariantEntry("the fine-tuned checkpoint in 32-bit floating point"),
+        "int8-dynamic": VariantEntry(
+            "8-bit ONNX Runtime dynamic quantization, as in the paper", "base", "int8-dynamic", INT8_OPTIONS
+        ),
+        "adversarial": VariantEntry(
+            "fine-tuned again with adversarial examples added, 32-bit", "adversarial", "fp32", ADVERSARIAL_OPTIONS
+        ),
+        "adversarial-int8": VariantEntry(
+            "adversarial training, then the paper's quantization",
+            "adversarial",
+            "int8-dynamic",
+            ADVERSARIAL_OPTIONS + INT8_OPTIONS,
+        ),
+        "other-seed": VariantEntry("control: the same fine-tuning with the next seed, 32-bit", "other-seed"),
+        "noise-1": VariantEntry(
+            "control: 32-bit weights plus noise as large as the int8 error", "base", "noise-1", INT8_OPTIONS
+        ),
+        "noise-2": VariantEntry("control: as noise-1, second draw", "base", "noise-2", INT8_OPTIONS),
+        "noise-3": VariantEntry("control: as noise-1, third draw", "base", "noise-3", INT8_OPTIONS),
+        "ensemble-mean": VariantEntry(
+            "mean of the probabilities of fp32 and int8-dynamic", "base", "mean", INT8_OPTIONS, ("fp32", "int8-dynamic")
+        ),
+        "ensemble-vote": VariantEntry(
+            "majority of fp32, int8-dynamic and noise-1; ties go to the higher mean probability",
+            "base",
+            "vote",
+            INT8_OPTIONS,
+            ("fp32", "int8-dynamic", "noise-1"),
+        ),
+        "ensemble-random": VariantEntry(
+            "fp32 or int8-dynamic, drawn for each text from seed and text",
+            "base",
+            "random",
+            INT8_OPTIONS,
+            ("fp32", "int8-dynamic"),
+        ),
+    }
+    | _ladder()
+    | {
+        "qat8": VariantEntry(
+            "fine-tuned while rounding to 8 bits, then as int8-dynamic", "qat8", "int8-dynamic", INT8_OPTIONS
+        ),
+        "qat4": VariantEntry(
+            "fine-tuned while rounding to 4 bits, then as w4a4 (simulated)", "qat4", "w4a4", simulated=True
+        ),
+        "qat8-fp32": VariantEntry("control: the checkpoint of qat8 in 32-bit", "qat8"),
+        "qat4-fp32": VariantEntry("control: the checkpoint of qat4 in 32-bit", "qat4"),
+    }
+)
+
+
+def execution(variant: str) -> str:
+    """How a variant is executed, as its records say: "kernel", or "simulated" where a width has none (or a member's)."""
+    entry = VARIANTS[variant]
+    return "simulated" if entry.simulated or "simulated" in map(execution, entry.members) else "kernel"
+
 
 ATTACKS = {
     "textfooler": "TextFooler (Jin et al. 2020): embedding neighbours, greedy by word importance",

@@ -175,6 +175,6 @@ def record(task: Task, example: Example, **outcome) -> records.Record:
     return records.Record(
         example=example.id, position=example.position, dataset=p.dataset, backbone=p.backbone, seed=p.seed,
         variant=task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed, query_budget=p.query_budget,
-        margin=p.margin, joint=p.joint, label=example.label,
+        margin=p.margin, joint=p.joint, label=example.label, execution=catalog.execution(task.variant),
         text=example.text, made_by=task.made_by, **outcome,
     )  # fmt: skip

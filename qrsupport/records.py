@@ -52,8 +52,9 @@ class Record:
     probabilities are then those of the variant hardest to fool).  `queries` is TextAttack's count (cache hits
     included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
-    `perturbed`, None where there is no encoder.  `timing` (seconds, host, start) is the only field that differs between two runs
-    of the same thing.
+    `perturbed`, None where there is no encoder.  `execution` of the variant is "kernel", or
+    "simulated" where its widths have none.  `timing` (seconds, host, start) is the only field that
+    differs between two runs of the same thing.
     """
 
     example: str
@@ -83,6 +84,7 @@ class Record:
     margin: float = 0.0
     joint: str = ""
     engine: str = "qrsupport"
+    execution: str = "kernel"
     note: str = ""
     made_by: str = ""
     timing: dict = field(default_factory=dict)
@@ -94,7 +96,7 @@ class Replay:
 
     `status` is the source's; `clean` and `replayed` are the target's labels for the original and
     for the member of the adversarial set (the perturbed text if the attack succeeded, else the
-    original).
+    original).  `execution` is the target's: "kernel" or "simulated".
     """
 
     example: str
@@ -116,6 +118,7 @@ class Replay:
     query_budget: int = 0
     margin: float = 0.0
     joint: str = ""
+    execution: str = "kernel"
     made_by: str = ""
     timing: dict = field(default_factory=dict)
 
@@ -273,7 +276,7 @@ def load_clean(run_dir: Path) -> list[dict]:
     """The clean predictions under a run directory, one dict a variant.
 
     Keys: dataset, backbone, seed, variant, split, class_names, ids, labels and predicted (class
-    numbers, one an example of the evaluation split), bytes (of the executable model).
+    numbers, one an example of the evaluation split), bytes (of the executable model), execution.
     """
     return [read_clean(f.parent) for f in sorted(Path(run_dir).glob("clean/*/predictions.json"))]
 

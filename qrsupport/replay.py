@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from . import config, data, engine, records, store, variants, victim
+from . import catalog, config, data, engine, records, store, variants, victim
 from .records import Folder, Replay, Status
 
 
@@ -19,7 +19,7 @@ def clean(p: config.Parameters, variant: str) -> Path:
             "dataset": p.dataset, "backbone": p.backbone, "seed": p.seed, "variant": variant,
             "split": dataset.evaluation, "class_names": list(dataset.labels), "ids": list(split.ids),
             "labels": list(split.labels), "predicted": [int(i) for i in logits.argmax(1)],
-            "bytes": model.bytes,
+            "bytes": model.bytes, "execution": catalog.execution(variant),
         }  # fmt: skip
         store.write_json(room / "predictions.json", content)
 
@@ -70,5 +70,6 @@ def one(record: records.Record, model: victim.Victim, target: str, made_by: str)
         clean=max(range(len(before)), key=before.__getitem__), replayed=max(range(len(after)), key=after.__getitem__),
         probabilities_clean=before, probabilities_replayed=after, made_by=made_by,
         query_budget=record.query_budget, margin=record.margin, joint=record.joint,
+        execution=catalog.execution(target),
         timing={"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)},
     )  # fmt: skip

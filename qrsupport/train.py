@@ -14,9 +14,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from . import backbones, catalog, config, data, records, store
+from . import backbones, catalog, config, data, records, rounding, store
 
-OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()}
+OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()} | dict.fromkeys(rounding.BITS, ())
 VERSIONS = ("torch", "transformers", "tokenizers")
 THREADS = 1
 WARM_UP, WEIGHT_DECAY, CLIP, POINTS = 0.1, 0.01, 1.0, 60
@@ -26,9 +26,10 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     """The folder of a fine-tuned checkpoint, made if it is not there.
 
     It holds model.safetensors, config.json, the tokenizer, history.json and card.md.  `which` is
-    "base" or "adversarial" (fine-tuned from the backbone on the training split and the successful
-    perturbations of training examples) or "other-seed" ("base" with the next seed).  `store.meta` of it gives seconds, parameters (count) and,
-    if adversarial, attack_seconds and attack_queries.
+    "base", "adversarial" (fine-tuned from the backbone on the training split and the successful
+    perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
+    (fine-tuned from the backbone while rounding, see `rounding`).  `store.meta` of it gives
+    seconds, parameters (count) and, if adversarial, attack_seconds and attack_queries.
 
     Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used (before any
     work), and as `data.load` and `store.made`.
@@ -47,7 +48,7 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     }
     parts = (p.dataset, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
     path = config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(depends["parameters"])))
-    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra) | costs)
+    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which)) | costs)
 
 
 def identity(p: config.Parameters, which: str) -> dict:
@@ -69,12 +70,14 @@ def history(path: Path):
     return table
 
 
-def fine_tune(p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ())) -> dict:
+def fine_tune(
+    p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None
+) -> dict:
     """Fine-tunes `p.backbone` on the training split and `extra` (texts, labels), and writes the checkpoint to `folder`.
 
     AdamW, linear warm-up and decay, gradients clipped at norm 1, batches of similar length, 32-bit
     floats, one CPU thread or one GPU; a share `p.word_dropout` of the tokens is replaced by the mask
-    token (or the unknown one) in training.  The last epoch's weights are kept: nothing is selected on the
+    token (or the unknown one) in training.  With `bits`, the model rounds to so many while it learns.  The last epoch's weights are kept: nothing is selected on the
     validation split.  Returns seconds, the number of parameters, and timing.
     """
     import torch
@@ -85,7 +88,9 @@ def fine_tune(p: config.Parameters, dataset: data.Dataset, folder: Path, extra=(
         loop = _Loop(p, model.to(device), tokenizer, device)
         examples = loop.encode((*dataset.train.texts, *extra[0]), (*dataset.train.labels, *extra[1]))
         start = time.time()
-        rows, seconds = loop.run(examples, loop.encode(dataset.validation.texts, dataset.validation.labels))
+        validation = loop.encode(dataset.validation.texts, dataset.validation.labels)
+        with rounding.rounded(model, bits):
+            rows, seconds = loop.run(examples, validation)
         model.to("cpu").save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
     count = sum(w.numel() for w in model.parameters())

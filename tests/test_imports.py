@@ -19,7 +19,7 @@ ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records"}, set()),
     "data": ({"data", "embedded", "grammar"}, set()),
-    "train": ({"train", "backbones", "architectures"}, {"data", "records"}),
+    "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records"}),
     "victim": ({"victim", "ensembles"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
