@@ -49,15 +49,6 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).name) or "backbone"
 
 
-def family(p: config.Parameters) -> str:
-    """The architecture, as a Hugging Face configuration's `model_type`; empty where it is not known before fetching."""
-    if is_small(p.backbone):
-        return SMALL[p.backbone]
-    local = Path(p.backbone).is_dir()
-    file = Path(p.backbone) / "config.json" if local else _cached(p.backbone)
-    return json.loads(Path(file).read_text("utf-8")).get("model_type", "") if file else ""
-
-
 def digest(p: config.Parameters) -> str:
     """What tells two backbones of one name apart: the hash of a local directory's weights; empty for others."""
     if is_small(p.backbone) or not Path(p.backbone).is_dir():

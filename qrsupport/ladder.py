@@ -17,10 +17,6 @@ from .errors import BadParameter, CannotRun
 
 BLOCK = 32
 LINEAR = ("MatMul", "Gemm")
-NO_ONNX = frozenset({"switch_transformers"})
-"""Architectures, as Hugging Face configurations name them, that cannot be exported."""
-NEEDS_NO_ONNX: tuple[str, ...] = ()
-"""Precisions that run in torch; the variant of the base checkpoint has the same name."""
 
 
 def dynamic(p, source: Path, target: Path, **options) -> dict:
@@ -128,14 +124,11 @@ def _lacks_n_bits(bits: int) -> str:
     return ""
 
 
-def lacks(p: config.Parameters, variant: str) -> str:
-    """Why `variant` cannot run with the backbone of `p` on this machine; empty if it can.  Nothing is fine-tuned."""
+def lacks(variant: str) -> str:
+    """Why `variant` cannot run on this machine; empty if it can."""
     entry = catalog.VARIANTS[variant]
     if entry.members:
-        return next(filter(None, (lacks(p, member) for member in entry.members)), "")
-    family = backbones.family(p)
-    if entry.precision not in NEEDS_NO_ONNX and family in NO_ONNX:
-        return f"the architecture {family!r} of backbone {p.backbone!r} cannot be exported to ONNX"
+        return next(filter(None, (lacks(member) for member in entry.members)), "")
     return PROBES.get(entry.precision, str)()
 
 
@@ -145,11 +138,11 @@ def check(p: config.Parameters, variant: str) -> None:
     Also raises as `backbones.check`.
     """
     backbones.check(p)
-    reason = lacks(p, variant)
+    reason = lacks(variant)
     if reason:
-        others = [v for v in (*catalog.VARIANTS[variant].nearest, *NEEDS_NO_ONNX, "fp32") if v != variant]
-        near = next((v for v in others if not lacks(p, v)), None)
-        hint = f"take {near!r}, the nearest that can" if near else "name another backbone"
+        others = [v for v in (*catalog.VARIANTS[variant].nearest, "fp32") if v != variant]
+        near = next((v for v in others if not lacks(v)), None)
+        hint = f"take {near!r}, the nearest that can" if near else "use another machine"
         raise CannotRun(f"variant {variant!r} cannot run: {reason}; {hint}")
 
 

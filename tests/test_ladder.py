@@ -106,8 +106,8 @@ def test_the_nearest_exist():
         assert set(entry.nearest) <= set(catalog.VARIANTS) - {name}
 
 
-def test_this_machine_runs_all(tiny):
-    assert {name: ladder.lacks(tiny, name) for name in catalog.VARIANTS} == dict.fromkeys(catalog.VARIANTS, "")
+def test_this_machine_runs_all():
+    assert {name: ladder.lacks(name) for name in catalog.VARIANTS} == dict.fromkeys(catalog.VARIANTS, "")
 
 
 def test_a_missing_kernel_is_said_before_work(tmp_path, monkeypatch):
@@ -128,15 +128,3 @@ def test_the_probe_asks_the_machine(monkeypatch):
         assert "no kernel for 4-bit weights" in ladder._lacks_n_bits(4)
     finally:
         ladder._lacks_n_bits.cache_clear()
-
-
-def test_a_backbone_that_cannot_be_exported_is_said_before_work(tmp_path):
-    backbone = tmp_path / "switch"
-    backbone.mkdir()
-    (backbone / "config.json").write_text('{"model_type": "switch_transformers"}')
-    (backbone / "model.safetensors").touch()
-    (backbone / "tokenizer.json").touch()
-    p = config.make(backbone=str(backbone), run_dir=str(tmp_path / "runs"))
-    with pytest.raises(CannotRun, match="'int8-static-minmax' cannot run: the architecture 'switch_transformers'"):
-        variants.build(p, "int8-static-minmax")
-    assert not (tmp_path / "runs").exists()
