@@ -60,6 +60,7 @@ def test_wilson_of_none_is_one_sided_and_of_nothing_undefined():
     assert np.isnan(metrics.interval(0, 0)).all()
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_intervals_contain_the_estimate_and_stay_within_0_and_1(case):
     count, n = case
@@ -292,3 +293,56 @@ def test_empty_records_give_empty_tables():
     assert metrics.direct(metrics.frames([])).empty and metrics.transfer(metrics.replay_frames([])).empty
     for df in (metrics.pairs([]), metrics.headline([], [], []), metrics.missing([], [], []), metrics.clean([])):
         assert df.empty
+
+
+# --- adversaries ------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([F, S, K, E]), st.integers(1, 500)), min_size=1), st.sets(st.integers(1, 600))
+)
+def test_budget_curve_never_rises_and_ends_at_the_direct_accuracy(cases, budgets):
+    df = metrics.frames([record(i, status, queries=queries) for i, (status, queries) in enumerate(cases)])
+    curve = metrics.budget_curve(df, {*budgets, 500})
+    values = curve["accuracy"].tolist()
+    assert values == sorted(values, reverse=True) and curve["budget"].is_monotonic_increasing
+    if (df["status"] != "error").any():
+        last = curve[curve["budget"] >= 500]["accuracy"]
+        assert (last == metrics.direct(df)["accuracy"].iloc[0]).all()
+
+
+def test_budget_below_one_is_refused():
+    with pytest.raises(BadParameter, match="budget of 0"):
+        metrics.budget_curve(metrics.frames([record()]), [0])
+
+
+def test_adversaries_are_cells_of_their_own_and_stay_out_of_the_headline_claims():
+    plain, int8 = attacks([F, S, S, F]), attacks([F, F, S, F], "int8-dynamic")
+    hard = attacks([S, S, S, S], "int8-dynamic", margin=0.5) + attacks([S, S, S, S], margin=0.5)
+    both, cut = attacks([F, F, F, F], joint="int8-dynamic"), attacks([F, F, F, S], query_budget=9)
+    everything = plain + int8 + hard + both + cut
+    assert len(metrics.direct(metrics.frames(everything))) == 6
+    assert set(metrics.outcomes_direct(metrics.frames(both))["protocol"]) == {"joint"}
+    claims = [metrics.paper_comparison(found, [], []) for found in (plain + int8, everything)]
+    pd.testing.assert_frame_equal(*claims)
+    assert set(metrics.headline(everything, [], [])["joint"]) == {""}
+    gaps = [metrics.missing(found, [], []) for found in (plain + int8, plain + int8 + hard + both)]
+    pd.testing.assert_frame_equal(*gaps)
+
+
+def test_pairs_can_be_kept_to_some_variants_before_the_correction():
+    found = [r for v in ("fp32", "int8-dynamic", "noise-1", "noise-2") for r in attacks([F, S, F, F], v)]
+    assert len(metrics.pairs(found)) == 6
+    against = metrics.pairs(found, against="int8-dynamic")
+    assert len(against) == 3 and (against[["variant_a", "variant_b"]] == "int8-dynamic").any(axis=1).all()
+    among = metrics.pairs(found, among=("fp32", "noise-1"))
+    assert among[["variant_a", "variant_b"]].to_numpy().tolist() == [["fp32", "noise-1"]]
+    assert set(metrics.headline(found, [], [], ("fp32", "noise-2"))["variant"]) == {"fp32", "noise-2"}
+
+
+def test_the_law_of_replaying_is_not_asked_of_joint_attacks():
+    made = attacks([F, F], joint="int8-dynamic")
+    assert metrics.replay_law(made, replays(made, "fp32", [False, True])).empty
+    alone = attacks([F, F])
+    assert not metrics.replay_law(alone, replays(alone, "fp32", [False, True]))["holds"].any()

@@ -4,6 +4,7 @@ import html
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -159,7 +160,17 @@ def figures():
         "words_changed": report.words_changed(df),
         "accuracy_grid": report.accuracy_grid(grid),
         "outcomes": report.outcomes(metrics.direct(df)),
+        "transfer_bars": report.transfer_bars(metrics.transfer(metrics.replay_frames(replays()))),
+        "transfer_matrix": report.transfer_matrix(metrics.transfer(metrics.replay_frames(replays()))),
+        "margin_curves": report.margin_curves(margins()),
+        "budget_curves": report.budget_curves(metrics.budget_curve(df, [6, 12])),
     }
+
+
+def margins():
+    """One source with two margins: its one success is won back at the first and not at the second."""
+    far = [replace(r, margin=0.5, replayed=0) for r in replays()]
+    return metrics.transfer(metrics.replay_frames(replays() + far))
 
 
 SAID = {
@@ -170,6 +181,10 @@ SAID = {
     "words_changed": "pwws, fp32: median 33.33",
     "accuracy_grid": "mr, pwws, int8-dynamic: clean 75.0 %, direct 100.0 %, transfer 100.0 %",
     "outcomes": "pwws, fp32: 1 failed, 1 succeeded, 1 skipped",
+    "transfer_bars": "accuracy: int8-dynamic 100.0 %; recovery: int8-dynamic 100.0 %",
+    "transfer_matrix": "pwws, from fp32: int8-dynamic 100.0 %",
+    "margin_curves": "int8-dynamic: 100.0 % at 0, 0.0 % at 0.5",
+    "budget_curves": "pwws, fp32: 66.7 % at 6, 33.3 % at 12",
 }
 
 
@@ -202,6 +217,14 @@ def test_resource_sets_are_told_apart_in_figures():
     df = metrics.frames(both)
     for figure in (report.queries(df), report.outcomes(metrics.direct(df))):
         assert "resources: local" in figure.alt and "resources: embedded" in figure.alt
+
+
+def test_margins_and_joint_attacks_are_told_apart():
+    both = records() + [record(position=i, margin=0.5, joint="other-seed") for i in range(3)]
+    df = metrics.direct(metrics.frames(both))
+    assert "margin 0.5, jointly with other-seed" in report.outcomes(df).alt
+    shown = repr(report.direct_table(df))
+    assert "margin" in shown and "other-seed" in shown and "query budget" not in shown
 
 
 @pytest.mark.parametrize("draw", ["queries", "words_changed"])
