@@ -26,6 +26,7 @@ TEMPLATES = {
     "attack": "03-attack",
     "adversarial": "04-adversarial",
     "compare": "05-compare",
+    "bitwidths": "06-bitwidths",
     "controls": "07-controls",
     "aware": "08-aware",
     "ensembles": "09-ensembles",
@@ -127,7 +128,7 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
         jobs.append(_job("attack", entry, given, values, (quantize, train)))
     first = jobs[3]  # the attack on fp32, from which these chapters go on
-    for chapter in ("controls", "aware", "ensembles"):
+    for chapter in ("bitwidths", "controls", "aware", "ensembles"):
         jobs.append(_job(chapter, entry, given, model | {"attack": attacks[0]}, (first,)))
     return jobs
 

@@ -47,6 +47,12 @@ class Parameters:
     targets: str = parameter(
         "fp32,int8-dynamic", "variants on which the adversarial set is replayed", choices=catalog.VARIANTS, each=True
     )
+    variants: str = parameter(
+        "fp32,int8-dynamic,int4-weights,w2,w4,w8,a2,a4,a8,w2a2,w4a4,w8a8",
+        "variants to build, attack and compare",
+        choices=catalog.VARIANTS,
+        each=True,
+    )
     attack: str = parameter("textfooler", "the recipe", choices=catalog.ATTACKS)
     resources: str = parameter("embedded", "where an attack's words come from", choices=catalog.RESOURCES)
     n: int = parameter(50, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
@@ -86,6 +92,9 @@ CHAPTERS = {
         *MODEL, *catalog.INT8_OPTIONS, "adversarial_attack", "adversarial_examples", *ATTACK, "n", "workers", *PLACE,
     ),
     "compare": ("run_dir",),
+    "bitwidths": (
+        *MODEL, *catalog.INT8_OPTIONS, *catalog.STATIC, "latency_repeats", "variants", *ATTACK, "n", "workers", *PLACE,
+    ),
     "controls": (*MODEL, *catalog.INT8_OPTIONS, *ATTACK, "n", "workers", *PLACE),
     "aware": (*MODEL, *catalog.INT8_OPTIONS, "attack", "resources", "attack_seed", "n", "workers", *PLACE),
     "ensembles": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE),

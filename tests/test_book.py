@@ -17,7 +17,7 @@ from qrsupport import book, chapters
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("_config.yml", "_toc.yml", "book", "nbs", "requirements.lock", "qrsupport")
-SMALL = {"epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10}
+SMALL = {"epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10, "variants": "fp32,w4,a4,w4a4"}
 REFUSE = '''
 """Lets Python reach this machine only; whoever tries more is noted and refused."""
 import os, socket
@@ -99,7 +99,7 @@ def test_output_names_the_page_the_headline_and_the_time(made):
     assert any("int8-dynamic" in row for row in rows) and any("fp32" in row for row in rows)
     assert "not run" not in done.stdout
     assert re.search(r"time taken: \d+:\d\d", done.stdout)
-    assert re.search(r"\[[2-7]/8\] 0\S+: \d+:\d\d, about \d+:\d\d left", done.stderr)
+    assert re.search(r"\[\d+/\d+\] 0\S+: \d+:\d\d, about \d+:\d\d left", done.stderr)
 
 
 def test_nothing_is_written_outside_build(made):

@@ -29,7 +29,7 @@ ROOMS = {
         {"data", "records", "variants", "victim", "resources", "attacks"},
     ),
     "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
-    "report": ({"report", "tables", "figures", "diffs"}, {"records", "metrics"}),
+    "report": ({"report", "tables", "figures", "diffs", "widths"}, {"records", "metrics"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},

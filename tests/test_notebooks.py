@@ -153,7 +153,7 @@ def test_plan_of_every_profile_gives_only_own_parameters_in_a_runnable_order():
             seen.add(job.name)
         models = len(entry.grid["dataset"]) * len(entry.grid["backbone"])
         attacks = len(entry.grid["attack"]) * len(catalog.PAPER_VARIANTS)
-        assert len(jobs) == models * (6 + attacks) + 1
+        assert len(jobs) == models * (7 + attacks) + 1
 
 
 def test_plan_takes_overrides_and_narrows_the_grid():
