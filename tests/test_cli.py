@@ -70,11 +70,11 @@ def test_error_inside_a_chapter_is_one_line_too(tmp_path):
 
 def test_interrupt_exits_130_and_writes_nothing(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-m", "qrsupport", "run", "compare", "--out", str(tmp_path / "out.ipynb")],
+        [sys.executable, "-m", "qrsupport", "run", "finetune", "--out", str(tmp_path / "out.ipynb")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env=os.environ | {"QRSUPPORT_RUNS": str(tmp_path / "runs")},
     )  # fmt: skip
-    time.sleep(1.5)
+    time.sleep(4)  # at work, and far from done
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
