@@ -205,10 +205,11 @@ def pairs(records, replays=(), predictions=(), against: str = "", among=()) -> p
 def headline(records, replays, predictions, variants=()) -> pd.DataFrame:
     """The grid: one row a cell and variant with `clean`, `direct` and `transfer` (from fp32) accuracy.
 
-    `variants` keeps only these; joint attacks are left out.  Each has `_lower`, `_upper` and `_n`; NaN and n = 0 where no record is at hand.
+    `variants` keeps only these; attacks with a margin or on several variants are left out.  Each has `_lower`, `_upper`
+    and `_n`; NaN and n = 0 where no record is at hand.
     """
-    outcomes = _outcomes(records, replays, predictions)
-    outcomes = outcomes[(outcomes["joint"] == "") & (outcomes["variant"].isin(variants) if variants else True)]
+    outcomes = ordinary(_outcomes(records, replays, predictions))
+    outcomes = outcomes[outcomes["variant"].isin(variants)] if variants else outcomes
     by, known = [*CELL, "variant"], {}
     for key, group in outcomes.groupby([*by, "protocol"]):
         known[key] = (int(group["right"].sum()), len(group))
