@@ -3,7 +3,6 @@
 torch and transformers are imported inside the functions that need them, so that `check` is light.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -79,10 +78,9 @@ def _cached(name: str) -> str:
 
 
 def _check_directory(p: config.Parameters, path: Path) -> None:
-    try:
-        content = json.loads((path / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as e:
-        raise BadCheckpoint(f"{path / 'config.json'} is missing or is not JSON ({type(e).__name__})") from e
+    content = store.read_json(path / "config.json", BadCheckpoint, "it is missing or is not JSON")
+    if not isinstance(content, dict):
+        raise BadCheckpoint(f"{path / 'config.json'} is not a configuration; name another backbone")
     if not any(path.glob("*.safetensors")):
         pickles = sorted(f.name for f in path.glob("*.bin"))
         if pickles:
@@ -90,7 +88,10 @@ def _check_directory(p: config.Parameters, path: Path) -> None:
         raise BadCheckpoint(f"{path} holds no model.safetensors")
     if not any((path / f).exists() for f in ("tokenizer.json", "vocab.txt")):
         raise BadCheckpoint(f"{path} holds neither tokenizer.json nor vocab.txt")
-    _check_configuration(p, content, str(path))
+    try:
+        _check_configuration(p, content, str(path))
+    except (TypeError, AttributeError, ValueError) as e:
+        raise BadCheckpoint(f"{path / 'config.json'} is not a configuration ({e}); name another backbone") from e
 
 
 def _check_configuration(p: config.Parameters, content: dict, name: str) -> None:

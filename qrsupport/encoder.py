@@ -9,8 +9,10 @@ threshold is calibrated on STS-B.  Similarities are angular, 1 - angle / pi, as 
 import functools
 import gzip
 import hashlib
+import itertools
 import json
 import re
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -133,16 +135,17 @@ class Text(Encoder):
 def read_reviews(path: Path, most: int):
     """The first `most` reviews as lists of words.
 
-    Raises BadData, with file and line, if a line is not JSON with a `text`.
+    Raises BadData, with file and line, if a line is not JSON with a `text` or the file ends in the middle.
     """
-    with gzip.open(path, "rt", encoding="utf-8") as f:
-        for number, line in enumerate(f, 1):
-            if number > most:
-                return
-            try:
+    number = 0
+    try:
+        with gzip.open(path, "rb") as f:
+            for number, line in enumerate(itertools.islice(f, most), 1):
                 yield words(json.loads(line)["text"].replace("<br />", " "))
-            except (ValueError, KeyError, TypeError) as e:
-                raise BadData(f"{path}:{number}: not JSON with a text ({e})") from e
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise BadData(f"{path}:{number}: not JSON with a text ({e})") from e
+    except (OSError, EOFError, zlib.error) as e:
+        raise BadData(f"{path}: not a whole gzip file, line {number} was the last ({e}); restore it") from e
 
 
 def cooccurrence(documents: list[list[str]], rows: dict[str, int], window: int):
@@ -204,9 +207,11 @@ def read_sts(path: Path) -> tuple[np.ndarray, list[str], list[str]]:
     if not path.is_file():
         raise MissingResource(f"the sentence encoder's threshold is calibrated on {path}, which is not there")
     grades, left, right = [], [], []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        fields = line.split("\t")
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
         try:
+            fields = line.decode("utf-8").split("\t")
             grades.append(float(fields[4]))
             left.append(fields[5])
             right.append(fields[6])

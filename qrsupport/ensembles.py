@@ -25,6 +25,8 @@ class Ensemble:
 
     def __init__(self, path: Path, rule: str, members: Sequence["victim.Victim"], seed: int = 0):
         self.path, self.rule, self.members, self.seed = Path(path), rule, list(members), seed
+        if rule not in RULES:
+            raise BadCheckpoint(f"{path} has the unknown rule {rule!r}; it must be one of {', '.join(RULES)}")
         same_labels(self.members)
         first = self.members[0]
         self.labels: tuple[str, ...] = first.labels

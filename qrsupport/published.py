@@ -5,13 +5,14 @@ beside it, into `sums.json`, and compared at every later use.  TextAttack ships 
 pickles; they are read by `tables`, which builds containers, strings and numbers and nothing else.
 """
 
+import http.client
 import importlib.util
 import io
-import json
 import pickle
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/"
 VECTORS, HOWNET = "paragramcf.zip", "word_candidates_sense.pkl"
 UNIVERSAL = "Universal Sentence Encoder 3"
 GET_UNIVERSAL = "pip install tensorflow tensorflow-hub; or use resources='local' or 'embedded'"
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError, MemoryError, NotImplementedError)
+"""What zipfile and NumPy raise for files that are not what they should be."""
 FILES = {
     "vectors": {VECTORS: TEXTATTACK + "word_embeddings/paragramcf"},
     "hownet": {HOWNET: TEXTATTACK + "transformations/hownet/word_candidates_sense.pkl"},
@@ -48,7 +51,9 @@ def _checked(name: str, url: str, folder: Path) -> str:
     """The SHA-256 of `folder/name`, fetched from `url` if it is not there, after comparing it with the recorded one."""
     path, sums = folder / name, folder / "sums.json"
     with store.lock(sums):
-        known = json.loads(sums.read_text("utf-8")) if sums.is_file() else {}
+        known = store.read_json(sums) if sums.is_file() else {}
+        if not isinstance(known, dict):
+            raise StaleArtefact(f"{sums} does not hold the SHA-256 of files; delete it")
         if not path.is_file():
             store.write_bytes(path, _get(url))
         digest = store.sha256(path)
@@ -73,8 +78,10 @@ def _get(url: str) -> bytes:
                 while chunk := answer.read(1 << 20):
                     content.write(chunk)
                     bar.update(len(chunk))
-    except (urllib.error.URLError, OSError) as e:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as e:
         raise NoNetwork(f"cannot fetch {url}: {e}") from e
+    if total and content.tell() != total:
+        raise NoNetwork(f"cannot fetch {url}: it broke off after {content.tell()} of {total} bytes; try again")
     return content.getvalue()
 
 
@@ -112,16 +119,31 @@ class Vectors:
                 self.matrix = np.load(io.BytesIO(archive.read(inside["paragram.npy"])), allow_pickle=False)
                 self.nearest = np.load(io.BytesIO(archive.read(inside["nn.npy"])), allow_pickle=False)
                 self.rows = tables(archive.read(inside["wordlist.pickle"]), f"{path}: wordlist.pickle")
-        except (zipfile.BadZipFile, KeyError, ValueError) as e:
+            self._check()
+        except (*BROKEN, KeyError) as e:
             raise BadData(f"{path}: not TextAttack's archive of counter-fitted vectors ({e})") from e
         self.words = {row: word for word, row in self.rows.items()}
+
+    def _check(self) -> None:
+        """Raises ValueError unless the words are numbered as the rows of both tables are."""
+        near, rows = self.nearest, self.rows
+        if self.matrix.ndim != 2 or self.matrix.dtype.kind != "f":
+            raise ValueError("paragram.npy does not hold vectors")
+        n = len(self.matrix)
+        if near.ndim != 2 or len(near) != n or near.dtype.kind not in "iu" or not ((near >= 0) & (near < n)).all():
+            raise ValueError("nn.npy does not hold rows of paragram.npy")
+        if not isinstance(rows, dict) or not all(isinstance(word, str) for word in rows):
+            raise ValueError("wordlist.pickle does not number words")
+        if not all(type(row) is int and 0 <= row < n for row in rows.values()):
+            raise ValueError(f"wordlist.pickle names a row beyond the {n} of paragram.npy")
 
     def __contains__(self, word: str) -> bool:
         return word in self.rows
 
     def __call__(self, word: str) -> list[str]:
         """Up to 50 nearest words, nearest first."""
-        return [self.words[row] for row in self.nearest[self.rows[word]][1:51].tolist()] if word in self.rows else []
+        near = self.nearest[self.rows[word]][1:51].tolist() if word in self.rows else []
+        return [self.words[row] for row in near if row in self.words]
 
     def cosine(self, a: str, b: str) -> float:
         """The cosine of two known words' vectors."""
@@ -135,11 +157,15 @@ def sememe_table(path: Path) -> dict[str, dict[str, list[str]]]:
     Raises BadData if the file is anything else.
     """
     content = path.read_bytes()
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read(archive.namelist()[0])
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                content = archive.read(archive.namelist()[0])
+    except (*BROKEN, IndexError) as e:
+        raise BadData(f"{path}: the archive cannot be read ({e})") from e
     table = tables(content, str(path))
-    if not isinstance(table, dict) or not all(isinstance(by, dict) for by in table.values()):
+    lists = table.values() if isinstance(table, dict) and all(isinstance(by, dict) for by in table.values()) else [None]
+    if not all(isinstance(by, dict) and all(isinstance(w, list) for w in by.values()) for by in lists):
         raise BadData(f"{path}: not a table of words and their candidates by part of speech")
     return table
 

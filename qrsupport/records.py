@@ -196,9 +196,9 @@ class Folder:
         try:
             if not file.exists() and not any((self.path / name).exists() for name in (RECORDS, JOURNAL)):
                 return {}
-            content = json.loads(file.read_text("utf-8"))
+            content = store.read_json(file, advice=f"delete {self.path}")
             return content | {"depends": dict(content["depends"]), "records": dict(content.get("records") or {})}
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except (ValueError, KeyError, TypeError) as e:
             raise StaleArtefact(f"{file} cannot be read ({type(e).__name__}); delete {self.path}") from e
 
     def _check_digest(self, n: int) -> None:
@@ -282,5 +282,9 @@ def load_clean(run_dir: Path) -> list[dict]:
 
 
 def read_clean(folder: Path) -> dict:
-    """The clean predictions in one folder, as `replay.clean` returns it; keys as in `load_clean`."""
-    return json.loads((Path(folder) / "predictions.json").read_text("utf-8"))
+    """The clean predictions in one folder, as `replay.clean` returns it; keys as in `load_clean`.
+
+    Raises StaleArtefact if the folder's files are not as they were written.
+    """
+    store.intact(Path(folder))
+    return store.read_json(Path(folder) / "predictions.json", advice=f"delete {folder}")

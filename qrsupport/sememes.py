@@ -55,7 +55,7 @@ def dictionary(path: Path) -> dict[str, list[str]]:
     Raises BadData, with file and line, if a line is not `english TAB chinese/chinese/...`.
     """
     found = {}
-    with open(path, encoding="utf-8-sig") as f:
+    with open(path, encoding="utf-8-sig", errors="replace") as f:
         for number, line in enumerate(f, 1):
             english, tab, chinese = line.rstrip("\n").partition("\t")
             if not tab:

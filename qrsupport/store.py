@@ -94,6 +94,17 @@ def lock(path: Path):
         held.release()
 
 
+def read_json(path: Path, error: type = StaleArtefact, advice: str = "delete it"):
+    """The content of a JSON file.
+
+    Raises `error`, naming the file and ending in `advice`, if there is none, or one nested too deep to be read.
+    """
+    try:
+        return json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as e:
+        raise error(f"{path} cannot be read ({type(e).__name__}: {str(e)[:200]}); {advice}") from e
+
+
 def differences(old: dict, new: dict) -> list[str]:
     """`name: old → new` for each entry that differs."""
     return [f"{k}: {old.get(k)!r} → {new.get(k)!r}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
@@ -105,20 +116,33 @@ def check(path: Path, depends: dict) -> dict:
 
     Raises StaleArtefact otherwise, naming the file or what changed.
     """
-    try:
-        meta = json.loads((path / META).read_text("utf-8"))
-        old, files = meta["depends"], meta["files"]
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise StaleArtefact(f"{path / META} cannot be read ({type(e).__name__}); delete {path}") from e
-    changed = differences(old, depends)
+    changed = differences(_meta(path)["depends"], depends)
     if changed:
         raise StaleArtefact(
             f"{path} was made from something else ({'; '.join(changed)}); delete it or use another run_dir"
         )
-    for name, digest in files.items():
+    return intact(path)
+
+
+def intact(path: Path) -> dict:
+    """The meta of the artefact in folder `path`, after checking that its files are as they were written.
+
+    Raises StaleArtefact naming the file otherwise.
+    """
+    meta = _meta(path)
+    for name, digest in meta["files"].items():
         if not (path / name).is_file() or sha256(path / name) != digest:
             raise StaleArtefact(f"{path / name} is missing or was altered after it was made; delete {path}")
     return meta
+
+
+def _meta(path: Path) -> dict:
+    """The meta of an artefact: `depends`, `files` and `made`, each a dict.  Raises StaleArtefact if it is not that."""
+    content = read_json(path / META, advice=f"delete {path}")
+    parts = ("depends", "files", "made")
+    if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in parts):
+        raise StaleArtefact(f"{path / META} is not an artefact's; delete {path}")
+    return content
 
 
 def made(path: Path, depends: dict, build: Callable[[Path], dict | None]) -> Path:
@@ -155,4 +179,4 @@ def made(path: Path, depends: dict, build: Callable[[Path], dict | None]) -> Pat
 
 def meta(path: Path) -> dict:
     """The `made` notes of an artefact's meta."""
-    return json.loads((Path(path) / META).read_text("utf-8"))["made"]
+    return _meta(Path(path))["made"]

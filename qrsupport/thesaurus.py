@@ -1,11 +1,11 @@
 """Words that may stand for a word: neighbour lists (TextFooler), WordNet (PWWS), and the embedded lexicon (all three)."""
 
 import functools
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
 
+from . import store
 from .errors import BadData, MissingResource
 
 LISTS = "neighbours/euc-top8-d0.7.json"
@@ -40,6 +40,10 @@ class Neighbours:
         return self.bound if b in self.lists.get(a, ()) or a in self.lists.get(b, ()) else 0.0
 
 
+def _words(value) -> bool:
+    return isinstance(value, list) and all(isinstance(w, str) for w in value)
+
+
 def read_lists(data: Path) -> Neighbours:
     """The local neighbour lists: up to 8 words within Euclidean distance 0.7 in counter-fitted space (Zhou et al. 2021).
 
@@ -50,13 +54,9 @@ def read_lists(data: Path) -> Neighbours:
     path = data / LISTS
     if not path.is_file():
         raise MissingResource(f"TextFooler's local neighbours need {path}, which is not there")
-    try:
-        lists = json.loads(path.read_text("utf-8"))
-        good = all(isinstance(n, list) and all(isinstance(w, str) for w in n) for n in lists.values())
-    except (ValueError, AttributeError) as e:
-        raise BadData(f"{path}: not JSON of words and their neighbours ({e})") from e
-    if not good:
-        raise BadData(f"{path}: a word's neighbours must be a list of words")
+    lists = store.read_json(path, BadData, "it should be JSON of words and their neighbours")
+    if not isinstance(lists, dict) or not all(map(_words, lists.values())):
+        raise BadData(f"{path}: not JSON of words and their neighbours; a word's neighbours must be a list of words")
     return Neighbours(lists, BOUND)
 
 

@@ -28,6 +28,7 @@ from .errors import BadCheckpoint
 
 EXACT = ("session.x64quantprecision", "1")
 PROVIDERS = ["CPUExecutionProvider"]
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 LARGEST = 32
 """Most texts of one length asked together."""
 
@@ -50,9 +51,24 @@ class Victim:
         self.bytes: int = about["bytes"] or (self.path / "model.onnx").stat().st_size
         self.tokenizer = _tokenizer(self.path / "tokenizer.json", self.max_length)
         self.session = _session(self.path / "model.onnx", threads, exact)
+        self._check_fit()
         self._special: list[int] = self.tokenizer.encode("").ids
         self._piece = lru_cache(2**16)(self._piece_ids) if by_piece(self.tokenizer) else None
         self.together = LARGEST if about["independent_rows"] and self._rows_are_independent() else 1
+
+    def _check_fit(self) -> None:
+        """Raises BadCheckpoint unless the model has a row for the tokenizer's last token and an answer for each label."""
+        try:
+            found = self._ask([[max(0, self.tokenizer.get_vocab_size() - 1), self.pad]])
+            fits = found.shape == (1, len(self.labels)) and found.dtype.kind == "f"
+        except Exception as e:  # onnxruntime's exceptions share no public base
+            raise BadCheckpoint(
+                f"{self.path}: model.onnx does not fit tokenizer.json and variant.json ({str(e)[:300]}); delete it"
+            ) from e
+        if not fits:
+            raise BadCheckpoint(
+                f"{self.path}: model.onnx answers {found.shape[1:]} numbers, variant.json names {len(self.labels)} labels"
+            )
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Logits, shape (len(texts), classes), float32; any string is a valid text."""
@@ -122,7 +138,7 @@ def load(path: Path, threads: int = 1):
         return Victim(path, threads)
     from .ensembles import Ensemble
 
-    members = [load(path.parent / member["folder"], threads) for member in made_of["members"]]
+    members = [Victim(path.parent / member["folder"], threads) for member in made_of["members"]]
     for member, about in zip(members, made_of["members"], strict=True):
         if member.digest != about["digest"]:
             raise BadCheckpoint(f"{member.path} has changed since {path} was made of it; delete {path}")
@@ -131,11 +147,18 @@ def load(path: Path, threads: int = 1):
 
 def _members(path: Path) -> dict:
     """What variant.json in folder `path` says of an ensemble: rule, seed, members; empty if it is none."""
+    if not (path / "variant.json").is_file():
+        return {}  # Victim says what is missing
+    content = store.read_json(path / "variant.json", BadCheckpoint, f"delete {path}")
+    if not isinstance(content, dict) or "members" not in content:
+        return {}
     try:
-        content = json.loads((path / "variant.json").read_text("utf-8"))
-        return {k: content[k] for k in ("rule", "seed", "members")} if "members" in content else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}  # Victim says what is wrong
+        members = [{key: str(member[key]) for key in ("folder", "digest")} for member in content["members"]]
+        if any(Path(member["folder"]).name != member["folder"] or not member["folder"] for member in members):
+            raise ValueError("a member is not a folder beside it")
+        return {"rule": str(content["rule"]), "seed": int(content["seed"]), "members": members}
+    except (ValueError, KeyError, TypeError, OverflowError) as e:
+        raise BadCheckpoint(f"{path / 'variant.json'} is not an ensemble's ({e}); delete {path}") from e
 
 
 def by_piece(tokenizer: Tokenizer) -> bool:
@@ -181,24 +204,38 @@ def _read(path: Path) -> dict:
     for name in ("model.onnx", "tokenizer.json", "variant.json"):
         if not (path / name).is_file():
             raise BadCheckpoint(f"{path / name} is missing; delete {path} so that it is made again")
-    try:
-        about = json.loads((path / "variant.json").read_text("utf-8"))
-        found = {key: about[key] for key in ("labels", "max_length", "pad_id", "inputs", "precision")}
-        found["bytes"] = about.get("bytes")
-        return found | {"independent_rows": about.get("independent_rows", found["precision"] == "fp32")}
-    except (ValueError, KeyError, TypeError) as e:
-        raise BadCheckpoint(
-            f"{path / 'variant.json'} is not a variant's ({type(e).__name__}: {e}); delete {path}"
-        ) from e
+    about = store.read_json(path / "variant.json", BadCheckpoint, f"delete {path}")
+    good = isinstance(about, dict) and {
+        "labels": _names(about.get("labels")),
+        "max_length": _whole(about.get("max_length")) and about["max_length"] > 2,
+        "pad_id": _whole(about.get("pad_id")),
+        "inputs": _names(about.get("inputs")) and set(about["inputs"]) <= set(INPUTS),
+        "precision": isinstance(about.get("precision"), str),
+        "bytes": about.get("bytes") is None or _whole(about["bytes"]),
+        "independent_rows": isinstance(about.get("independent_rows", False), bool),
+    }
+    if not good or not all(good.values()):
+        wrong = ", ".join(name for name in good or () if not good[name]) or "an object was expected"
+        raise BadCheckpoint(f"{path / 'variant.json'} is not a variant's ({wrong}); delete {path}")
+    return {"bytes": None, "independent_rows": about["precision"] == "fp32"} | about
+
+
+def _names(value) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+
+
+def _whole(value) -> bool:
+    return type(value) is int and 0 <= value < 2**53
 
 
 def _tokenizer(file: Path, max_length: int) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length)
+        tokenizer.encode("any text")
     except Exception as e:  # the library raises plain Exception
         raise BadCheckpoint(f"{file} is not a tokenizer ({e}); delete {file.parent}") from e
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
     return tokenizer
 
 

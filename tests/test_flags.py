@@ -22,6 +22,8 @@ INSIDE = {
     ("data", "ValueError"),  # by read_rows, which adds file and line
     ("encoder", "NotImplementedError"),  # the abstract encoder
     ("fast", "ValueError"),  # as TextAttack raises it
+    ("published", "ValueError"),  # by Vectors itself, which names the file
+    ("victim", "ValueError"),  # by _members itself, which names the file
     ("records", "TypeError"),  # by from_line itself, which names the line
     ("offline", "AttributeError"),  # how Python learns that a module lacks a name
 }
@@ -67,6 +69,9 @@ def raised(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             names = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)} & set(NAMES)
             stands_for.setdefault(node.targets[0].id, set()).update(names)
+        if isinstance(node, ast.arguments) and node.defaults:
+            for argument, default in zip(node.args[-len(node.defaults) :], node.defaults, strict=True):
+                stands_for.setdefault(argument.arg, set()).update({getattr(default, "id", "")} & set(NAMES))
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise) and node.exc is not None:
             what = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
