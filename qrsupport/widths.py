@@ -48,7 +48,7 @@ def accuracy_by_width(grid: pd.DataFrame) -> Figure:
             ax.set_title(visible(f"{cell}, {protocol}" if len(cells) > 1 else protocol), fontsize=9)
         axes[i, 0].set_ylabel("accuracy (%)")
     for ax in axes[-1]:
-        ax.set_xlabel("bits")
+        ax.set(xlabel="bits", xticks=sorted({b for v in swept["variant"] for b in catalog.SWEEP[v] if b}))
     canvas.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return Figure(canvas, f"Accuracy against bits, with 95 % Wilson intervals. {'; '.join(said)}.")
 
