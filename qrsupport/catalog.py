@@ -202,7 +202,13 @@ PROFILES = {
             "backbone": ("bert-small", "distilbert-small"),
             "attack": PAPER_ATTACKS,
         },
-        {"resources": "local", "n": 100, "adversarial_examples": 1000, "workers": 1},
+        {
+            "resources": "local",
+            "n": 100,
+            "adversarial_examples": 1000,
+            "workers": 1,
+            "backbones": "bert-small,t5-mini,switch-mini",
+        },
         {
             "pso": {"n": 30},
             "sst2": {"epochs": 3, "learning_rate": 5e-4, "word_dropout": 0.2},
@@ -217,6 +223,13 @@ PROFILES = {
             "backbone": ("bert-base-uncased", "distilbert-base-uncased"),
             "attack": PAPER_ATTACKS,
         },
-        {"resources": "published", "network": True, "n": 1000, "epochs": 3, "learning_rate": 2e-5},
+        {
+            "resources": "published",
+            "network": True,
+            "n": 1000,
+            "epochs": 3,
+            "learning_rate": 2e-5,
+            "backbones": "bert-large-uncased,t5-base,google/switch-base-8",
+        },
     ),
 }

@@ -30,6 +30,7 @@ TEMPLATES = {
     "controls": "07-controls",
     "aware": "08-aware",
     "ensembles": "09-ensembles",
+    "architectures": "10-architectures",
 }
 NAMED = ("dataset", "backbone", "attack", "variant")
 
@@ -111,6 +112,8 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
     jobs = []
     for dataset, backbone in itertools.product(grid["dataset"], grid["backbone"]):
         jobs += _models(entry, given, dataset, backbone, grid["attack"])
+    first = {"dataset": grid["dataset"][0], "attack": grid["attack"][0]}
+    jobs.append(_job("architectures", entry, given, first, jobs))
     records = tuple(j.name for j in jobs)
     return [*jobs, _job("compare", entry, given, {}, reads=records)]
 

@@ -22,6 +22,9 @@ class Parameters:
 
     dataset: str = parameter("embedded", "what to classify", choices=catalog.DATASETS)
     backbone: str = parameter("bert-small", "what is fine-tuned: a name, a hub id or a local directory")
+    backbones: str = parameter(
+        "bert-small,t5-mini", "what is fine-tuned, one after the other; as `backbone`, with commas"
+    )
     seed: int = parameter(0, "seed of the fine-tuning", low=0)
     epochs: int = parameter(6, "passes over the training data", low=1, high=1000)
     batch_size: int = parameter(32, "examples per step", low=1, high=4096)
@@ -98,6 +101,9 @@ CHAPTERS = {
     "controls": (*MODEL, *catalog.INT8_OPTIONS, *ATTACK, "n", "workers", *PLACE),
     "aware": (*MODEL, *catalog.INT8_OPTIONS, "attack", "resources", "attack_seed", "n", "workers", *PLACE),
     "ensembles": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE),
+    "architectures": (
+        "dataset", "backbones", *MODEL[2:], *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE,
+    ),
 }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def test_output_names_the_page_the_headline_and_the_time(made):
     assert any("int8-dynamic" in row for row in rows) and any("fp32" in row for row in rows)
     assert "not run" not in done.stdout
     assert re.search(r"time taken: \d+:\d\d", done.stdout)
-    assert re.search(r"\[\d+/\d+\] 0\S+: \d+:\d\d, about \d+:\d\d left", done.stderr)
+    assert re.search(r"\[\d+/\d+\] \d\d-\S+: \d+:\d\d, about \d+:\d\d left", done.stderr)
 
 
 def test_nothing_is_written_outside_build(made):
