@@ -9,7 +9,7 @@ from pathlib import Path
 from . import catalog, config, data, store
 from .errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 
-SMALL = {"bert-small": "bert", "distilbert-small": "distilbert", "t5-mini": "t5", "switch-mini": "switch_transformers"}
+SMALL = ("bert-small", "distilbert-small", "t5-mini", "switch-mini")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY, LAYERS, WIDTH, HEADS, INNER, POSITIONS = 8000, 2, 128, 2, 512, 512
 DROPOUT, EXPERTS = 0.1, 4

@@ -96,9 +96,19 @@ def test_checkpoint_to_int8(made):
     assert (int8.path / "model.onnx").stat().st_size < 0.5 * (fp32.path / "model.onnx").stat().st_size
     texts = data.load(made).test.texts[:40]
     difference = np.abs(fp32(texts) - int8(texts)).max()
-    assert 0 < difference < 0.3
+    assert 0 < difference < 0.1
     assert np.array_equal(int8(texts), np.concatenate([int8([text]) for text in texts]))
     assert len(variants.weight_error(fp32.path, int8.path)) > 0.9 * store.meta(train.checkpoint(made))["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("int8-static-minmax", 1e-7, 0.3), ("int8-weights", 1e-7, 0.05), ("fp16", 1e-7, 0.05), ("w4a4", 1e-4, 2)],
+)
+def test_every_kind_of_precision_runs(made, name, least, most):
+    fp32, other = (victim.load(variants.build(made, v)) for v in ("fp32", name))
+    texts = data.load(made).test.texts[:20]
+    assert least < np.abs(fp32(texts) - other(texts)).max() < most
 
 
 @pytest.mark.parametrize("text", ["", "good", "good [SEP] bad", "[PAD]", "word " * 300, "x" * 500, "日本 \x00 🙂"])
