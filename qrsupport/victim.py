@@ -114,8 +114,17 @@ class Victim:
         return self.tokenizer.encode(clean(text))
 
     def _ask(self, ids: list[list[int]]) -> np.ndarray:
-        """Logits of token ids, padded to the longest: shape (len(ids), classes)."""
-        return self.session.run(None, self.inputs_of(ids))[0]
+        """Logits of token ids, padded to the longest: shape (len(ids), classes).
+
+        Raises BadCheckpoint if the model cannot take what the tokenizer gives.
+        """
+        try:
+            return self.session.run(None, self.inputs_of(ids))[0]
+        except Exception as e:  # onnxruntime's exceptions share no public base
+            raise BadCheckpoint(
+                f"{self.path / 'model.onnx'} cannot take the tokens of {self.path / 'tokenizer.json'} "
+                f"({str(e)[:200]}); delete {self.path} so that it is made again"
+            ) from e
 
     def inputs_of(self, ids: list[list[int]]) -> dict[str, np.ndarray]:
         """The model's inputs for token ids, padded to the longest: each int64, shape (len(ids), length)."""
