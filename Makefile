@@ -2,6 +2,7 @@
 # make book    the environment, the chapters, the site, the headline table
 # make test    the environment, all tests
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (half an hour)
+# make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (an hour)
 # make clean   remove what `make book` made (not the environment)
 #
 # PYTHON   the Python that makes the environment, 3.11 or later
@@ -13,10 +14,11 @@ PYTHON ?= python3
 PROFILE ?= quick
 CORES ?=
 ARGS ?=
+KILLS ?= 100
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study test bench clean
+.PHONY: env book study test bench soak clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -37,6 +39,9 @@ study: book
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: $(STAMP)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)
 
 bench: $(STAMP)
 	@$(BIN)/qrsupport bench $(ARGS)
