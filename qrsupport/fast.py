@@ -13,13 +13,15 @@ TextAttack slow, and what replaces it:
   constraint to remember, and asks once a batch whether a constraint applies;
 * a candidate's neighbourhood is tagged as a whole for one word's part of speech, and its window is
   found by searching the text → `PartOfSpeech`, `SentenceConstraint`;
-* the particles of a swarm meet in the same texts, whose best neighbours are looked for each time →
-  `Swarm` looks once and counts the queries again.
+* the particles of a swarm meet in the same texts, whose best neighbours are looked for each time, and
+  draw a random number a word → `Swarm` looks once, counts the queries again, and draws many numbers at once.
 """
 
 import copy
+import operator
 import re
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 import torch
@@ -30,6 +32,7 @@ textattack = offline.textattack()
 
 from textattack.goal_function_results import ClassificationGoalFunctionResult, GoalFunctionResultStatus
 from textattack.goal_functions import UntargetedClassification
+from textattack.search_methods import GreedyWordSwapWIR, PopulationMember
 from textattack.shared import AttackedText
 from textattack.shared.utils import words_from_text
 
@@ -168,7 +171,7 @@ class Text(AttackedText):
 
     def words_diff_ratio(self, x: AttackedText) -> float:
         assert self.num_words == x.num_words
-        return float(sum(a != b for a, b in zip(self.words, x.words))) / self.num_words
+        return float(sum(map(operator.ne, self.words, x.words))) / self.num_words
 
 
 class GoalFunction(UntargetedClassification):
@@ -189,6 +192,11 @@ class GoalFunction(UntargetedClassification):
         self._ask(attacked_text_list)
         results = [self._result(text, *self._answers[text.text], check_skip) for text in attacked_text_list]
         return results, self.num_queries == self.query_budget
+
+    def foresee(self, texts) -> None:
+        """Asks, without counting, texts that a search is sure to ask one part at a time: together they take less time."""
+        if self.query_budget == float("inf"):
+            self._ask(texts)
 
     def _ask(self, texts) -> None:
         """Adds the rows, labels and scores of the texts not asked before to the table."""
@@ -225,6 +233,10 @@ class MarginGoal(GoalFunction, goals.Margin):
 
 class Attack(textattack.Attack):
     """Attack that remembers which candidates passed only where there are constraints to pass."""
+
+    def get_transformations(self, current_text, original_text=None, **kwargs):
+        hashable = {name: tuple(value) if isinstance(value, list) else value for name, value in kwargs.items()}
+        return super().get_transformations(current_text, original_text, **hashable)
 
     def filter_transformations(self, transformed_texts, current_text, original_text=None):
         if self.constraints:
@@ -279,8 +291,41 @@ class SentenceConstraint(attacks.Encoded):
         return super()._score_list(starting_text, transformed_texts)
 
 
+class Particle(PopulationMember):
+    """PopulationMember whose words are looked up once, not once a word of the text."""
+
+    words = ()
+
+    def __init__(self, attacked_text, result=None):
+        super().__init__(attacked_text, result)
+        self.words = attacked_text.words
+
+    def move(self, result) -> None:
+        """Moves to the text of `result`."""
+        self.attacked_text, self.result, self.words = result.attacked_text, result, result.attacked_text.words
+
+
+class Ranking(GreedyWordSwapWIR):
+    """GreedyWordSwapWIR that asks all words' candidates together where it ranks words by them."""
+
+    def __init__(self):
+        """Without settings: they come from the part that this one replaces."""
+
+    def _get_index_order(self, initial_text, max_len=-1):
+        if self.wir_method == "weighted-saliency" and isinstance(self.goal_function, GoalFunction):
+            _, places = self.get_indices_to_order(initial_text)
+            found = (self.get_transformations(initial_text, initial_text, indices_to_modify=[i]) for i in places)
+            self.goal_function.foresee(list(chain.from_iterable(found)))
+        return super()._get_index_order(initial_text, max_len)
+
+
 class Swarm(attacks.Swarm):
-    """attacks.Swarm that looks for the best neighbours of a text once an example."""
+    """attacks.Swarm that looks for the best neighbours of a text once an example, and draws many numbers at a time.
+
+    Numbers drawn at once are those that NumPy's random state gives one after the other, and its
+    `choice` with probabilities is a search for one of them in their sums (`choose`).  Velocities and
+    inertia are Python's floats, not elements of arrays, in TextAttack's loop over the words.
+    """
 
     def __init__(self):
         self._known = {}
@@ -297,23 +342,78 @@ class Swarm(attacks.Swarm):
             best, chances, queries = self._known[text]
             goal.num_queries += queries
         else:
+            if isinstance(goal, GoalFunction):
+                goal.foresee(self.get_transformations(text, original_result.attacked_text))
             before = goal.num_queries
             best, chances = super()._get_best_neighbors(current_result, original_result)
             best = [None if result is current_result else result for result in best]
             self._known[text] = best, chances, goal.num_queries - before
         return [result or current_result for result in best], chances
 
+    def _initialize_population(self, initial_result, pop_size):
+        best, chances = self._get_best_neighbors(initial_result, initial_result)
+        return [Particle(best[i].attacked_text, best[i]) for i in choose(chances, pop_size)]
+
     def _perturb(self, pop_member, original_result):
         best, chances = self._get_best_neighbors(pop_member.result, original_result)
-        chosen = best[np.random.choice(len(best), 1, p=chances)[0]]
+        chosen = best[choose(chances, 1)[0]]
         if chosen is pop_member.result:
             return False
-        pop_member.attacked_text, pop_member.result = chosen.attacked_text, chosen
+        pop_member.move(chosen)
         return True
+
+    def _initialize_velocities(self, num_words):
+        return super()._initialize_velocities(num_words).tolist()
+
+    def _compute_omega(self, i, population):
+        return super()._compute_omega(i, population).tolist()
+
+    def _compute_turn_prob(self, velocities_k):
+        return super()._compute_turn_prob(np.array(velocities_k))
+
+    def _turn(self, source_text, target_text, prob, original_text):
+        assert len(source_text.words) == len(target_text.words) == len(prob), "Word length mismatch for turn operation."
+        for _ in range(self.max_turn_retries + 1):
+            new = self._moved(source_text, target_text, np.flatnonzero(np.random.random(len(prob)) < prob).tolist())
+            same = new.words == source_text.words
+            if not self.post_turn_check or (
+                not same
+                and (
+                    "last_transformation" not in new.attack_attrs
+                    or self._check_constraints(new, source_text.attacked_text, original_text=original_text)
+                )
+            ):
+                return Particle(new)
+            if same:
+                break
+        return copy.copy(source_text)
+
+    @staticmethod
+    def _moved(source: Particle, target: Particle, places: list[int]) -> AttackedText:
+        """The text of `source` with the words of `target` in some places."""
+        start, end = source.attacked_text, target.attacked_text
+        new, changed = start.replace_words_at_indices(places, [target.words[i] for i in places]), set(places)
+        new.attack_attrs["modified_indices"] = (start.attack_attrs["modified_indices"] - changed) | (
+            end.attack_attrs["modified_indices"] & changed
+        )
+        if "last_transformation" in start.attack_attrs:
+            new.attack_attrs["last_transformation"] = start.attack_attrs["last_transformation"]
+        return new
+
+
+def choose(chances, size: int) -> list[int]:
+    """`size` places drawn with the probabilities `chances`: the draws of np.random.choice, without its checks."""
+    sums = np.cumsum(chances)
+    return np.searchsorted(sums / sums[-1], np.random.random(size), side="right").tolist()
 
 
 GOALS = {UntargetedClassification: GoalFunction, goals.Margin: MarginGoal}
-FASTER = {attacks.Tagged: PartOfSpeech, attacks.Encoded: SentenceConstraint, attacks.Swarm: Swarm}
+FASTER = {
+    attacks.Tagged: PartOfSpeech,
+    attacks.Encoded: SentenceConstraint,
+    attacks.Swarm: Swarm,
+    GreedyWordSwapWIR: Ranking,
+}
 
 
 def faster(part):
