@@ -128,6 +128,24 @@ def bench(only):
 
 
 @cli.command()
+@PAIRS
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write.")
+def measure(pairs, out):
+    """Measure every variant: bytes, time, clean accuracy, direct and transfer.
+
+    \b
+    qrsupport measure -p variants fp32,int8-dynamic,w4 -p n 200 --out some.json
+    """
+    given = {name: chapters.value(name, text) for name, text in pairs}
+    from . import measure, store
+
+    p = config.make(**given)
+    names = config.split(p.variants) if "variants" in given else measure.runnable()
+    store.write_json(out, measure.measure(p, names))
+    click.echo(out)
+
+
+@cli.command()
 @click.option("--network", is_flag=True, help="Also try to reach the package's sources of data.")
 def doctor(network):
     """Versions, CPU flags, and which data and resources are at hand; for the others, how to get them."""

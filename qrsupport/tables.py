@@ -137,3 +137,9 @@ def bench_steps(found: dict) -> pd.DataFrame:
             lines.append({"attack": part["attack"], "step": step["step"], "seconds": f"{seconds[i]:.2f}",
                           "times faster than before": gain, "in all": f"{seconds[0] / seconds[i]:.1f}"})  # fmt: skip
     return pd.DataFrame(lines)
+
+
+def bench_cold(found: dict) -> pd.DataFrame:
+    """The comparisons of `make bench` with the seconds it took to start and warm up the engine's workers."""
+    rows = [(r["name"], f"{r['cold_start_s']:.2f}") for r in found["rows"] if "cold_start_s" in r]
+    return pd.DataFrame(rows, columns=["comparison", "cold start, s"])

@@ -2,7 +2,7 @@
 
 Workers are forked from a server that has imported what they need once, so that a new one starts
 at once and read-only tables are shared.  A worker that dies takes no example with it: those in
-flight run again, each alone, and one that kills its worker a second time gets an error record.
+flight run again, each alone, and one that twice kills a worker of its own gets an error record.
 """
 
 import multiprocessing
@@ -77,8 +77,8 @@ class Crew:
             stop(self.executor)
 
     def outcomes(self, todo: list) -> Iterator[records.Record]:
-        """The records of the examples in `todo`, as they finish."""
-        waiting = deque(todo)
+        """The records of the examples in `todo`, as they finish; long texts begin first, so that none is left at the end."""
+        waiting = deque(sorted(todo, key=lambda example: len(example.text), reverse=True))
         while waiting:
             for example in (yield from self._together(waiting)):
                 yield self._alone(example)
@@ -103,16 +103,16 @@ class Crew:
             return sorted(running.values(), key=lambda e: e.position)
 
     def _alone(self, example) -> records.Record:
-        """The record of an example in a worker of its own; an error record if that worker dies too."""
+        """The record of an example in a worker of its own; an error record if that dies, and a second one too."""
         from . import engine
 
-        executor = pool(self.task, 1)
-        try:
-            return executor.submit(search, example).result()
-        except BrokenProcessPool:
-            note = (
-                "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
-            )
-            return engine.record(self.task, example, status=records.Status.error, note=note)
-        finally:
-            stop(executor)
+        for _ in range(2):
+            executor = pool(self.task, 1)
+            try:
+                return executor.submit(search, example).result()
+            except BrokenProcessPool:
+                continue
+            finally:
+                stop(executor)
+        note = "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
+        return engine.record(self.task, example, status=records.Status.error, note=note)

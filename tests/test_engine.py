@@ -4,11 +4,20 @@ import dataclasses
 import json
 import os
 
+import numpy as np
 import pytest
 
 from qrsupport import config, data, engine, records, replay, search, variants, workers
 from qrsupport.errors import AttackFailures, NoNetwork, StaleArtefact, UnknownName
 from qrsupport.records import Folder, Replay, Status
+
+from textattack import Attack  # isort: skip
+from textattack.attack_recipes import AttackRecipe  # isort: skip
+from textattack.constraints.overlap import MaxWordsPerturbed  # isort: skip
+from textattack.constraints.pre_transformation import StopwordModification  # isort: skip
+from textattack.goal_functions import UntargetedClassification  # isort: skip
+from textattack.search_methods import ParticleSwarmOptimization  # isort: skip
+from textattack.transformations import WordSwapHowNet  # isort: skip
 
 ATTACKS = ("textfooler", "pwws", "pso")
 
@@ -196,3 +205,41 @@ def test_missing_resources_are_said_before_any_work(tmp_path):
     with pytest.raises(NoNetwork, match="network=True"):
         engine.attack(p, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+class ConstrainedSwarm(AttackRecipe):
+    """PSO that may change two words, so that particles' moves can be refused and tried again."""
+
+    @staticmethod
+    def build(model_wrapper):
+        constraints = [StopwordModification(), MaxWordsPerturbed(max_num_words=2)]
+        search_method = ParticleSwarmOptimization(pop_size=10, max_iters=4)
+        return Attack(UntargetedClassification(model_wrapper), constraints, WordSwapHowNet(), search_method)
+
+
+@pytest.mark.parametrize("budget", [0, 400])
+def test_a_swarm_with_constraints_moves_as_textattacks(p, budget):
+    q = dataclasses.replace(p, query_budget=budget, margin=0.98)  # far, so that the swarm goes on
+    task = engine.Task(q, "fp32", variants.build(p, "fp32"), "", ConstrainedSwarm)
+    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    refused = []
+    plain = ours.attack.search_method._check_constraints
+
+    def watched(*args, **kwargs):
+        refused.append(not plain(*args, **kwargs))
+        return not refused[-1]
+
+    ours.attack.search_method._check_constraints = watched
+    for example in examples(p, 8):
+        a, b = stock(example), ours(example)
+        assert (a.status, a.perturbed, a.queries, a.note) == (b.status, b.perturbed, b.queries, b.note)
+    assert any(refused) or budget, "no move was refused: the test shows too little"
+
+
+def test_drawing_many_numbers_at_once_draws_the_same():
+    for seed in range(20):
+        chances = np.random.default_rng(seed).dirichlet(np.ones(seed + 1))
+        np.random.seed(seed)
+        one = [int(np.random.choice(len(chances), 1, p=chances)[0]) for _ in range(5)] + [np.random.uniform() for _ in "abc"]
+        np.random.seed(seed)
+        assert one == search.fast.choose(chances, 5) + np.random.random(3).tolist()

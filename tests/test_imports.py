@@ -29,12 +29,13 @@ ROOMS = {
         {"data", "records", "variants", "victim", "resources", "attacks"},
     ),
     "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
-    "report": ({"report", "tables", "figures", "diffs", "widths"}, {"records", "metrics"}),
+    "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
+    "report": ({"report", "tables", "figures", "diffs", "widths", "measured"}, {"records", "metrics"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench", "measure"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}

@@ -1,0 +1,53 @@
+"""All that the book says of a variant, for many variants at once: made or loaded from the run directory, and written
+as one file of numbers without any text, so that it can be published where the data cannot (`qrsupport measure`)."""
+
+import dataclasses
+from importlib.metadata import version
+
+from tqdm.auto import tqdm
+
+from . import catalog, config, data, engine, ladder, metrics, records, replay, train, variants
+
+
+def runnable() -> list[str]:
+    """Every variant that can run on this machine."""
+    return [name for name in catalog.VARIANTS if not ladder.lacks(name)]
+
+
+def measure(p: config.Parameters, names, progress: bool = True) -> dict:
+    """Bytes, latency, clean accuracy, agreement with fp32, direct and transfer accuracy of the variants in `names`.
+
+    `grid`, `clean` and `pairs` (each other variant against fp32) are the rows of `metrics.headline`,
+    `metrics.clean` and `metrics.pairs`; `latency` is `variants.latency` by variant, in milliseconds.
+    `fp32` is always among them.  Raises UnknownName or CannotRun before any work, then as `engine.attack` does.
+    """
+    names = list(dict.fromkeys(["fp32", *names]))
+    config.check("variants", ",".join(names))
+    for name in names:
+        ladder.check(p, name)
+    texts = data.load(p).eval_split().texts
+    clean, attacked, replays, latency = [], [], [], {}
+    for name in tqdm(names, desc="measure", unit="variant", disable=not progress):
+        latency[name] = variants.latency(variants.build(p, name), texts, p.latency_repeats)
+        clean.append(records.read_clean(replay.clean(p, name)))
+        attacked += records.Folder(engine.attack(p, name)).load()[: p.n]
+        replayed = records.Folder(replay.replay(p, "fp32", name), records.Replay).load()
+        replays += [r for r in replayed if r.position < p.n]
+    tables = {
+        "grid": metrics.headline(attacked, replays, clean),
+        "clean": metrics.clean(clean),
+        "pairs": metrics.pairs(attacked, replays, clean, against="fp32"),
+    }
+    given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
+    return {
+        "machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}, "parameters": given,
+        "latency": latency, **{kind: plain(table) for kind, table in tables.items()},
+    }  # fmt: skip
+
+
+def plain(table) -> list[dict]:
+    """The rows of a table as JSON holds them; NaN becomes None."""
+    return [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in table.astype(object).to_dict("records")
+    ]
