@@ -1,8 +1,8 @@
 # make         the environment, in .venv, from requirements.lock
 # make book    the environment, the chapters, the site, the headline table
 # make test    the environment, all tests
-# make bench   how much faster the engine is than TextAttack; writes _build/bench.json (half an hour)
-# make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (an hour)
+# make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
+# make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
 # make clean   remove what `make book` made (not the environment)
 #
 # PYTHON   the Python that makes the environment, 3.11 or later

@@ -13,7 +13,7 @@ import resource
 import time
 from pathlib import Path
 
-from . import attacks, config, data, engine, export, fast, search, sides, store, train, variants, victim
+from . import attacks, config, data, engine, export, fast, search, sides, store, texts, train, variants, victim
 
 ROUNDS = 2
 SHORT = 30
@@ -178,7 +178,7 @@ class Steps:
         words = tagged.searcher.words
         tagged.searcher.attack = attacks.build(task.p.attack, words, tagged.searcher.wrapper)
         parts.searcher.attack = fast.accelerate(attacks.build(task.p.attack, words, parts.searcher.wrapper))
-        parts.searcher.text = fast.Text
+        parts.searcher.text = texts.Text
         self.crew = sides.Engine(task, 2, warm_up)
         self.ways = {
             "TextAttack as shipped: torch, every text padded to 512 tokens": stock,

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from . import attacks, engine, fast, goals, records, resources, victim
+from . import attacks, engine, fast, goals, records, resources, texts, victim
 from .records import Status
 
 
@@ -24,7 +24,7 @@ class Searcher:
             self.attack = attacks.build(p.attack, self.words, self.wrapper, p.query_budget)
         if p.margin or others:
             goals.aim(self.attack, p.margin)
-        self.text = fast.AttackedText if stock else fast.Text
+        self.text = texts.AttackedText if stock else texts.Text
         if not stock:
             self.attack = fast.accelerate(self.attack)
 

@@ -193,7 +193,7 @@ def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(
     def refuse(*_):
         raise NotImplementedError("this part cannot")
 
-    monkeypatch.setattr(search.fast.Text, "replace_word_at_index", refuse)
+    monkeypatch.setattr(search.texts.Text, "replace_word_at_index", refuse)
     for example in examples(p, 4):
         a, b = ours(example), stock(example)
         assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries)

@@ -22,6 +22,7 @@ from qrsupport import (
     config,
     embedded,
     encoder,
+    measured,
     published,
     records,
     sememes,
@@ -82,6 +83,7 @@ READERS = {
     "records.jsonl": lambda f: records.Folder(f.parent).load(),
     "journal.jsonl": lambda f: records.Folder(f.parent).load(),
     "predictions.json": lambda f: records.read_clean(f.parent),
+    "measures.json": measured.read,
     "lexicon.tsv": lambda f: embedded.parse_lexicon(f.read_text("utf-8", "replace")),
     "config.json": lambda f: backbones.check(config.Parameters(backbone=str(f.parent))),
 }
@@ -110,6 +112,16 @@ def test_every_meta(content, lines):
         ):
             with named():
                 use()
+
+
+MEASURES = ["grid", "clean", "pairs", "parameters", "latency", "versions", "machine"]
+
+
+@FEW
+@given(st.fixed_dictionaries(dict.fromkeys(MEASURES, JUNK | st.lists(st.dictionaries(st.sampled_from(MEASURES), JUNK)))))
+def test_every_file_of_measures(content):
+    with a_file("measures.json", json.dumps(content).encode()) as file, named():
+        measured.read(file)
 
 
 @FEW

@@ -23,7 +23,7 @@ ROOMS = {
     "victim": ({"victim", "ensembles"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
-    "attacks": ({"attacks", "fast", "goals"}, {"resources", "victim"}),
+    "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "victim"}),
     "engine": (
         {"engine", "search", "workers", "replay"},
         {"data", "records", "variants", "victim", "resources", "attacks"},
