@@ -311,6 +311,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=2000, help="attacked by one process, its memory measured")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     with tempfile.TemporaryDirectory(prefix="qr-soak-") as room:
         sys.exit(1 if soak(Path(room), given.kills, given.interrupts, given.examples, given.seed) else 0)
 
