@@ -8,6 +8,7 @@ processes doing nothing but answer the distinct texts that the engine asked.
 
 import dataclasses
 import json
+import os
 import platform
 import resource
 import time
@@ -37,9 +38,9 @@ class Case:
 
 
 CASES = (
-    Case("small BERT", "fp32", "textfooler", "stock TextAttack", 4, 20),
-    Case("small BERT", "fp32", "pwws", "stock TextAttack", 4, 20),
-    Case("small BERT", "fp32", "pso", "stock TextAttack", 3, 10),
+    Case("small BERT", "fp32", "textfooler", "stock TextAttack", 20, 20),
+    Case("small BERT", "fp32", "pwws", "stock TextAttack", 15, 20),
+    Case("small BERT", "fp32", "pso", "stock TextAttack", 10, 10),
     Case("small BERT", "fp32", "textfooler", "unpadded", 50, 4),
     Case("small BERT", "fp32", "pwws", "unpadded", 50, 4),
     Case("small BERT", "fp32", "pso", "unpadded", 30, 4),
@@ -236,8 +237,6 @@ def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]
 
 def parameters(p: config.Parameters) -> config.Parameters:
     """Real data with local resources where they are at hand, else the embedded default."""
-    import os
-
     if not os.environ.get("QRSUPPORT_DATA"):
         return p
     return dataclasses.replace(p, dataset="mr", resources="local", epochs=3, learning_rate=5e-4, word_dropout=0.3)
@@ -248,7 +247,8 @@ def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
     from tqdm.auto import tqdm
 
     p = parameters(p)
-    found = {"machine": f"{train.hardware()}, {platform.platform()}", "dataset": p.dataset, "resources": p.resources, "rows": []}
+    machine = f"{train.hardware()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    found = {"machine": machine, "dataset": p.dataset, "resources": p.resources, "rows": []}
     cases = [case for case in CASES if only in case.name]
     for case in tqdm(cases, desc="bench", unit="case"):
         found["rows"].append(measure(p, case))

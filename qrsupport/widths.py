@@ -14,12 +14,16 @@ PLACE = ["dataset", "backbone", "seed", "resources", "attack", "attack_seed"]
 def variant_table(grid: pd.DataFrame, clean: pd.DataFrame, latencies: dict[str, dict]) -> Html:
     """From `metrics.headline`, `metrics.clean` and `{variant: variants.latency(...)}`: one row a cell and variant.
 
+    The cell's columns are left out, and its names stand above the table, where there is only one.
     Megabytes of a simulated variant are those of a file that stored its weights at their width; its
     time is left out, because it is that of the simulation.
     """
     known = clean.set_index([*metrics.MODEL, "variant"])
     rows = known.reindex(pd.MultiIndex.from_frame(grid[[*metrics.MODEL, "variant"]])).reset_index(drop=True)
     out = _cells(grid, [*metrics.CELL, "variant"])
+    cell = out.drop(columns="variant").drop_duplicates()
+    if len(cell) == 1:
+        out = out[["variant"]].copy()
     out["execution"] = [catalog.execution(name) for name in grid["variant"]]
     out["megabytes"] = list(rows["bytes"].astype(float) / 1e6)
     out["ms a text"] = [
@@ -28,7 +32,8 @@ def variant_table(grid: pd.DataFrame, clean: pd.DataFrame, latencies: dict[str, 
     ]
     out["clean accuracy"], out["labels as fp32"] = _shown(rows, "accuracy"), _shown(rows, "agreement")
     out["under direct attack"], out["under transfer from fp32"] = _shown(grid, "direct"), _shown(grid, "transfer")
-    return table(out, "Each variant: size, time, accuracy with 95 % Wilson intervals")
+    where = f" ({', '.join(map(str, cell.iloc[0]))})" if len(cell) == 1 else ""
+    return table(out, f"Each variant{where}: size, time, accuracy with 95 % Wilson intervals")
 
 
 def accuracy_by_width(grid: pd.DataFrame) -> Figure:

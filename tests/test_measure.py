@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from qrsupport import catalog, config, data, measure, measured, store
+from qrsupport import catalog, config, data, measure, measured, store, tables
 from qrsupport.errors import StaleArtefact, UnknownName
 
 NAMES = ("int8-dynamic", "w2a2", "noise-1")
@@ -53,7 +55,7 @@ def test_json_holds_no_nan(file):
         raise AssertionError(name)
 
     json.loads(file.read_text("utf-8"), parse_constant=refuse)
-    assert measure.plain(measured.pd.DataFrame({"a": [math.nan, 1.0]})) == [{"a": None}, {"a": 1.0}]
+    assert measure.plain(pd.DataFrame({"a": [math.nan, 1.0]})) == [{"a": None}, {"a": 1.0}]
 
 
 def test_the_verdict_counts_what_differs(file):
@@ -61,9 +63,26 @@ def test_the_verdict_counts_what_differs(file):
     said = measured.verdict(found, "direct")
     assert f"of {len(NAMES)} variants" in said and "`int8-dynamic` differs by" in said
     everything = dataclasses.replace(found, pairs=found.pairs.assign(p_holm=0.001))
-    assert f"{len(NAMES)} of {len(NAMES)} variants differ from `fp32` (1 of them simulated)" in measured.verdict(
-        everything, "transfer"
-    )
+    said = measured.verdict(everything, "transfer")
+    assert f"{len(NAMES)} of {len(NAMES)} variants differ from `fp32`: " in said and "`w2a2` with clean accuracy" in said
+    none = dataclasses.replace(found, pairs=found.pairs.assign(p_holm=1.0))
+    assert f" 0 of {len(NAMES)} variants differ from `fp32`. " in measured.verdict(none, "direct")
+
+
+def test_the_figure_says_what_it_draws(file):
+    found = measured.read(file)
+    alt = measured.accuracy_by_difference(found).alt
+    row = found.grid.set_index("variant").loc["w2a2"]
+    share = 1 - found.clean.set_index("variant")["agreement"]["w2a2"]
+    shown = [measured.percent(x) for x in (share, row["direct"], row["transfer"])]
+    assert f"w2a2 {shown[0]}: {shown[1]}, {shown[2]}" in alt and "fp32 0.0 %: " in alt
+
+
+def test_how_closely_accuracy_follows_the_difference(file):
+    found = measured.read(file)
+    shares = measured._differences(found)["differs"]
+    follows = dataclasses.replace(found, grid=found.grid.assign(transfer=shares, direct=-shares))
+    assert "1.00 under *transfer*, -1.00 under *direct*" in measured.dependence(follows)
 
 
 def test_other_files_are_refused_by_name(tmp_path):
@@ -84,3 +103,33 @@ def test_every_variant_is_measured_unless_the_machine_cannot(monkeypatch):
     assert measure.runnable() == list(catalog.VARIANTS)
     monkeypatch.setattr(measure.ladder, "lacks", lambda name: "no kernel" if name == "fp16" else "")
     assert measure.runnable() == [name for name in catalog.VARIANTS if name != "fp16"]
+
+
+RESULTS = sorted((Path(__file__).parents[1] / "book" / "results").glob("*.json"))
+
+
+def strings(content):
+    """Every string in a JSON value."""
+    if isinstance(content, dict):
+        content = content.values()
+    if isinstance(content, str):
+        yield content
+    elif not isinstance(content, (int, float, bool, type(None))):
+        for part in content:
+            yield from strings(part)
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
+def test_what_is_published_has_numbers_and_names_only(path):
+    content = json.loads(path.read_text("utf-8"))
+    assert max(map(len, strings(content))) < 90
+    if path.name.startswith("variants-"):
+        found = measured.read(path)
+        assert set(found.grid["variant"]) == set(catalog.VARIANTS), "made before a variant was added"
+        assert (found.grid["direct_n"] == found.grid["transfer_n"]).all() and found.grid["direct_n"].min() >= 100
+    else:
+        assert {row["identical"] for row in content["rows"]} == {True} and set(tables.bench_rows(content)["met"]) <= {"yes", "no"}
+
+
+def test_results_are_published():
+    assert {path.name for path in RESULTS} >= {"bench.json", "variants-mr.json", "variants-embedded.json"}
