@@ -143,3 +143,16 @@ def bench_cold(found: dict) -> pd.DataFrame:
     """The comparisons of `make bench` with the seconds it took to start and warm up the engine's workers."""
     rows = [(r["name"], f"{r['cold_start_s']:.2f}") for r in found["rows"] if "cold_start_s" in r]
     return pd.DataFrame(rows, columns=["comparison", "cold start, s"])
+
+
+def bench_missed(found: dict) -> str:
+    """One sentence on the comparisons that miss their target, each with the time above the floor of the same model and
+    attack, where it was measured."""
+    rows = bench_rows(found)
+    floors = {r["name"].rpartition(":")[0]: r["ratio"] for r in found["rows"] if r["name"].endswith(": floor")}
+    said = []
+    for row in rows[rows["met"] == "no"].itertuples():
+        floor = floors.get(row.comparison.rpartition(":")[0])
+        above = f"; {floor:.2f} times the floor" if floor else ""
+        said.append(f"{row.comparison} ({row.ratio}, target {row.target}{above})")
+    return f"Missed: {', '.join(said)}." if said else "No target is missed."

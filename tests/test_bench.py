@@ -17,6 +17,14 @@ def test_there_is_no_ratio_where_an_example_differs():
     assert shown["met"].tolist() == ["no"] and "differ" in shown["ratio"][0]
 
 
+def test_what_is_missed_is_said_with_its_floor():
+    cases = [bench.Case("m", "fp32", "pwws", against, 1, target) for against, target in (("unpadded", 4), ("floor", 2))]
+    rows = [bench.row(case, [times], True) for case, times in zip(cases, [(3.0, 1.0), (1.0, 1.1)], strict=True)]
+    said = tables.bench_missed({"rows": rows})
+    assert said == "Missed: m fp32, pwws: unpadded (3.00, target ≥ 4; 1.10 times the floor)."
+    assert tables.bench_missed({"rows": rows[1:]}) == "No target is missed."
+
+
 def test_ratios_are_of_all_turns_together_and_their_range():
     found = bench.row(bench.Case("m", "v", "a", "unpadded", 3, 2), [(2.0, 1.0), (6.0, 2.0)], True)
     assert (found["ratio"], found["low"], found["high"]) == (8 / 3, 2.0, 3.0)
