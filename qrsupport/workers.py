@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver, resource_tracker
 
 from . import records
 
@@ -48,10 +49,21 @@ def search(example) -> records.Record:
     return _searcher(example)
 
 
+def start_server() -> None:
+    """Starts the server that workers are forked from with Ctrl-C blocked, so that it is deaf to it while it imports."""
+    resource_tracker.ensure_running()  # starting it ends every block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def pool(task, processes: int) -> ProcessPoolExecutor:
     """Worker processes for `task`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["qrsupport.search"])
+    start_server()
     return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -164,6 +166,28 @@ def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
     assert [r.position for r in found] == list(range(6))
     assert [r.status is Status.error for r in found] == [False, True, False, False, False, False]
     assert "WorkerDied" in found[1].note
+
+
+def test_an_interrupt_does_not_reach_the_server_of_workers_while_it_imports():
+    code = """
+import os, signal, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver, get_context
+from qrsupport import workers
+
+context = get_context("forkserver")
+context.set_forkserver_preload(["qrsupport.search"])
+workers.start_server()
+server = forkserver._forkserver._forkserver_pid
+for _ in range(20):
+    os.kill(server, signal.SIGINT)
+    time.sleep(0.1)
+assert os.waitpid(server, os.WNOHANG) == (0, 0), "the server died"
+print(ProcessPoolExecutor(1, context).submit(abs, -7).result())
+assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "7\n") and "Interrupt" not in done.stderr, done.stderr
 
 
 def test_unknown_variant_is_refused(p):
