@@ -1,7 +1,9 @@
 """What several test files share: one small classifier of real architecture, trained for a moment."""
 
 import os
+import signal
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
