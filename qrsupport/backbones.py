@@ -1,4 +1,5 @@
-"""What is fine-tuned: the package's own small architectures, local Hugging Face directories, hub ids.
+"""What is fine-tuned: pretrained weights by name, the package's own small architectures, local Hugging Face
+directories, hub ids.
 
 torch and transformers are imported inside the functions that need them, so that `check` is light.
 """
@@ -6,7 +7,7 @@ torch and transformers are imported inside the functions that need them, so that
 import re
 from pathlib import Path
 
-from . import catalog, config, data, store
+from . import catalog, config, data, pretrained, store
 from .errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 
 SMALL = ("bert-small", "distilbert-small", "t5-mini", "switch-mini")
@@ -25,7 +26,9 @@ def is_small(name: str) -> bool:
 def check(p: config.Parameters) -> None:
     """Refuses a backbone that cannot work, before any work; imports nothing heavy.
 
-    Raises UnknownName for a name that is neither known, nor a directory, nor of the form owner/name;
+    Pretrained weights by name are fetched if they are not there and the network was asked for.
+
+    Raises MissingResource for weights that were never fetched, UnknownName for a name that is neither known, nor a directory, nor of the form owner/name;
     NoNetwork for a hub id that is not in the local cache when the network was not asked for;
     BadCheckpoint for a directory that lacks a file, holds a pickle only, or a classifier of another
     number of classes; BadParameter for a `max_length` beyond what it was made for.
@@ -33,8 +36,8 @@ def check(p: config.Parameters) -> None:
     name = p.backbone
     if is_small(name):
         return
-    if Path(name).is_dir():
-        _check_directory(p, Path(name))
+    if name in pretrained.SOURCES or Path(name).is_dir():
+        _check_directory(p, Path(location(p)))
     elif name not in catalog.BACKBONES and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         raise UnknownName("backbone", name, catalog.BACKBONES)
     elif not p.network and not _cached(name):
@@ -43,13 +46,20 @@ def check(p: config.Parameters) -> None:
         )
 
 
+def location(p: config.Parameters) -> str:
+    """What transformers loads the backbone from: a directory, or a hub id."""
+    return str(pretrained.folder(p.backbone, p.network)) if p.backbone in pretrained.SOURCES else p.backbone
+
+
 def slug(name: str) -> str:
     """A backbone's name as part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).name) or "backbone"
 
 
 def digest(p: config.Parameters) -> str:
-    """What tells two backbones of one name apart: the hash of a local directory's weights; empty for others."""
+    """What tells two backbones of one name apart: a hash of a directory's weights; empty for others."""
+    if p.backbone in pretrained.SOURCES:
+        return config.key(pretrained.SOURCES[p.backbone].files)
     if is_small(p.backbone) or not Path(p.backbone).is_dir():
         return ""
     return config.key([store.sha256(f) for f in sorted(Path(p.backbone).glob("*.safetensors"))])
@@ -198,15 +208,16 @@ def _pretrained(p: config.Parameters, dataset: data.Dataset):
     import transformers as hf
     from safetensors import SafetensorError
 
-    where = {"local_files_only": not p.network, "trust_remote_code": False}
+    hf.utils.logging.set_verbosity_error()  # that the head is new is known
+    source, where = location(p), {"local_files_only": not p.network, "trust_remote_code": False}
     try:
-        settings = hf.AutoConfig.from_pretrained(p.backbone, **where)
+        settings = hf.AutoConfig.from_pretrained(source, **where)
         _check_configuration(p, settings.to_dict(), p.backbone)
         labels = {"num_labels": len(dataset.labels), **names(dataset.labels)}
         model = hf.AutoModelForSequenceClassification.from_pretrained(
-            p.backbone, use_safetensors=True, dtype="float32", **labels, **where
+            source, use_safetensors=True, dtype="float32", **labels, **where
         )
-        tokenizer = hf.AutoTokenizer.from_pretrained(p.backbone, use_fast=True, **where)
+        tokenizer = hf.AutoTokenizer.from_pretrained(source, use_fast=True, **where)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
         raise BadCheckpoint(f"backbone {p.backbone!r} does not load as a sequence classifier: {e}") from e
     if not tokenizer.is_fast:

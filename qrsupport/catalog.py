@@ -45,6 +45,30 @@ class ProfileEntry:
     per: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class FineTuning:
+    """What suits a backbone: passes over the data, peak learning rate, training examples that suffice for the generated
+    data (0: all of them)."""
+
+    epochs: int
+    learning_rate: float
+    embedded_limit: int = 0
+
+
+@dataclass(frozen=True)
+class BackboneEntry:
+    """`about`: what a pretrained backbone is and is not, said wherever a result of it is shown."""
+
+    help: str
+    fine_tuning: FineTuning
+    about: str = ""
+
+
+SCRATCH = FineTuning(6, 1e-3)
+PRETRAINED = FineTuning(2, 5e-5, 1000)
+LARGE = FineTuning(3, 2e-5, 1000)
+"""Of any backbone that is not in the table, too."""
+
 POLARITY = ("negative", "positive")
 EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 TOPICS = ("World", "Sports", "Business", "Sci/Tech")
@@ -60,16 +84,45 @@ DATASETS = {
     "trec": DatasetEntry("TREC: questions by what they ask for, six coarse classes", QUESTIONS),
 }
 
+GENERATED = ("embedded", "embedded-emotion")
+"""Datasets that the package generates."""
+
 BACKBONES = {
-    "bert-small": "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
-    "distilbert-small": "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
-    "t5-mini": "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary",
-    "switch-mini": "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary",
-    "bert-base-uncased": "the paper's BERT, from the Hugging Face hub (needs network)",
-    "distilbert-base-uncased": "the paper's DistilBERT, from the Hugging Face hub (needs network)",
-    "bert-large-uncased": "BERT of 24 layers of 1024, from the Hugging Face hub (needs network)",
-    "t5-base": "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)",
-    "google/switch-base-8": "Switch Transformers encoder, 8 experts, from the Hugging Face hub (needs network)",
+    "minilm-l6": BackboneEntry(
+        "all-MiniLM-L6-v2, pretrained: BERT architecture, 6 layers of 384 (`qrsupport fetch minilm-l6`, 84 MB)",
+        PRETRAINED,
+        "sentence-transformers/all-MiniLM-L6-v2: BERT architecture, 6 layers of 384, bert-base-uncased's vocabulary; every "
+        "second layer of MiniLM-L12-H384-uncased, tuned on a billion sentence pairs. It has DistilBERT's depth and half "
+        "its width; it is not one of the paper's models",
+    ),
+    "mpnet-base": BackboneEntry(
+        "all-mpnet-base-v2, pretrained: MPNet, 12 layers of 768, BERT-base's size (`qrsupport fetch mpnet-base`, 404 MB)",
+        LARGE,
+        "sentence-transformers/all-mpnet-base-v2: MPNet architecture, 12 layers of 768, relative positions; "
+        "microsoft/mpnet-base tuned on a billion sentence pairs. It has BERT-base's size and a later pretraining; it is "
+        "not one of the paper's models",
+    ),
+    "bert-small": BackboneEntry(
+        "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
+    ),
+    "distilbert-small": BackboneEntry(
+        "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
+    ),
+    "t5-mini": BackboneEntry(
+        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary", SCRATCH
+    ),
+    "switch-mini": BackboneEntry(
+        "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary", SCRATCH
+    ),
+    "bert-base-uncased": BackboneEntry("the paper's BERT, from the Hugging Face hub (needs network)", LARGE),
+    "distilbert-base-uncased": BackboneEntry("the paper's DistilBERT, from the Hugging Face hub (needs network)", LARGE),
+    "bert-large-uncased": BackboneEntry("BERT of 24 layers of 1024, from the Hugging Face hub (needs network)", LARGE),
+    "t5-base": BackboneEntry(
+        "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)", LARGE
+    ),
+    "google/switch-base-8": BackboneEntry(
+        "Switch Transformers encoder, 8 experts, from the Hugging Face hub (needs network)", LARGE
+    ),
 }
 
 INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
@@ -192,8 +245,8 @@ RESOURCES = {
 
 PROFILES = {
     "quick": ProfileEntry(
-        "generated data, one small backbone, minutes on two cores, no network",
-        {"dataset": ("embedded",), "backbone": ("bert-small",), "attack": PAPER_ATTACKS},
+        "generated data, one pretrained backbone, minutes on two cores, no network",
+        {"dataset": ("embedded",), "backbone": ("minilm-l6",), "attack": PAPER_ATTACKS},
     ),
     "study": ProfileEntry(
         "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",

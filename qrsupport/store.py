@@ -74,6 +74,11 @@ def write_json(path: Path, content) -> None:
     write_text(path, dumps(content))
 
 
+def sha256_of(content: bytes) -> str:
+    """The SHA-256 of bytes, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as f:

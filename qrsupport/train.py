@@ -82,6 +82,7 @@ def fine_tune(
     """
     import torch
 
+    p = config.settled(p)
     with _determinism(p.seed):
         model, tokenizer = backbones.build(p, dataset)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,10 +103,13 @@ def fine_tune(
 
 def card(p: config.Parameters, dataset: data.Dataset, extra: int, count: int, last: dict, device: str) -> str:
     """What is worth knowing of a checkpoint, in Markdown."""
+    entry = catalog.BACKBONES.get(p.backbone)
+    about = [f"- backbone: {entry.about}"] if entry and entry.about else []
     sizes = ", ".join(f"{name} {len(getattr(dataset, name).texts)}" for name in ("train", "validation", "test"))
     lines = [
         f"# {p.backbone} fine-tuned on {p.dataset}",
         "",
+        *about,
         f"- data: {p.dataset}, classes {', '.join(dataset.labels)}; examples: {sizes}; fingerprint {dataset.fingerprint}",
         f"- adversarial examples added to the training split: {extra}",
         f"- validation after the last epoch: loss {last['validation loss']:.4f}, accuracy {last['validation accuracy']:.4f}",

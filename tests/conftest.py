@@ -14,6 +14,6 @@ from qrsupport import config, train
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Parameters of a run directory that holds a bert-small fine-tuned on a part of the embedded data."""
-    p = config.make(train_limit=1200, epochs=3, n=10, run_dir=str(tmp_path_factory.mktemp("runs")))
+    p = config.make(backbone="bert-small", train_limit=1200, epochs=3, n=10, run_dir=str(tmp_path_factory.mktemp("runs")))
     train.checkpoint(p)
     return p

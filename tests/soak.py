@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-SMALL = {"train_limit": 1200, "epochs": 3, "n": 6, "adversarial_examples": 8}
+SMALL = {"backbone": "bert-small", "train_limit": 1200, "epochs": 3, "n": 6, "adversarial_examples": 8}
 VARIANTS = ("fp32", "int8-dynamic", "adversarial")
 ATTACKS = {"textfooler": 2, "pwws": 1}  # workers
 GRACE = 20.0

@@ -225,7 +225,7 @@ def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(
 
 
 def test_missing_resources_are_said_before_any_work(tmp_path):
-    p = config.make(resources="published", run_dir=str(tmp_path))
+    p = config.make(backbone="bert-small", resources="published", run_dir=str(tmp_path))
     with pytest.raises(NoNetwork, match="network=True"):
         engine.attack(p, progress=False)
     assert not list(tmp_path.iterdir())

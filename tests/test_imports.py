@@ -19,7 +19,8 @@ ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records"}, set()),
     "data": ({"data", "embedded", "grammar"}, set()),
-    "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records"}),
+    "pretrained": ({"pretrained"}, {"resources"}),
+    "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
     "victim": ({"victim", "ensembles"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
@@ -35,7 +36,7 @@ ROOMS = {
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench", "measure"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench", "measure", "pretrained"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}

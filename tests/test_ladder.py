@@ -111,7 +111,7 @@ def test_this_machine_runs_all():
 
 
 def test_a_missing_kernel_is_said_before_work(tmp_path, monkeypatch):
-    p = config.make(run_dir=str(tmp_path))
+    p = config.make(backbone="bert-small", run_dir=str(tmp_path))
     monkeypatch.setitem(ladder.PROBES, "int4-weights", lambda: "no kernel for 4-bit weights")
     with pytest.raises(CannotRun, match="'int4-weights' cannot run: no kernel for 4-bit weights; take 'w4'"):
         variants.build(p, "int4-weights")

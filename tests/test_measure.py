@@ -93,7 +93,7 @@ def test_other_files_are_refused_by_name(tmp_path):
 
 
 def test_an_unknown_variant_stops_before_any_work(tmp_path):
-    fresh = config.make(run_dir=str(tmp_path / "runs"))
+    fresh = config.make(backbone="bert-small", run_dir=str(tmp_path / "runs"))
     with pytest.raises(UnknownName, match="int8-dynamic"):
         measure.measure(fresh, ["int8-dynamik"], progress=False)
     assert not (tmp_path / "runs").exists()
