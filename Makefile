@@ -29,6 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
 	$(BIN)/python -m pip install -r requirements.lock
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	@$(BIN)/qrsupport fetch minilm-l6 || echo "going on without the weights of minilm-l6: chapters use bert-small" >&2
 	@touch $@
 
 book: $(STAMP)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from . import chapters, config, store
+from . import catalog, chapters, config, pretrained, store
 from .errors import ChapterFailed
 
-START = "workflow.json"
+START, INSTEAD = "workflow.json", "bert-small"
 
 
 def runs(profile: str, given: dict) -> Path:
@@ -103,12 +103,30 @@ def wait(process: subprocess.Popen) -> int:
         raise
 
 
+def at_hand(profile: str, given: dict) -> dict:
+    """`given`, or, where a profile's pretrained weights are not on this machine, `given` with a backbone that needs none.
+
+    One line says so.  A backbone that `given` names is never replaced, nor is one that may be fetched.
+    """
+    backbones = catalog.PROFILES[profile].grid["backbone"] if profile in catalog.PROFILES else ()
+    missing = [name for name in backbones if name in pretrained.SOURCES and not pretrained.at_hand(name)]
+    if not missing or "backbone" in given or given.get("network"):
+        return given
+    print(
+        f"the weights of {missing[0]} are not on this machine (`qrsupport fetch {missing[0]}` brings them): going on with "
+        f"{INSTEAD}, a small model from scratch, whose figures say little about the subject",
+        file=sys.stderr,
+    )
+    return {"backbone": INSTEAD, "backbones": f"{INSTEAD},t5-mini"} | given
+
+
 def make(profile: str, given: dict, cores: int) -> None:
     """Runs what has changed of a profile's workflow, builds the site, prints where it is, the headline and the time.
 
     Raises ChapterFailed if a job failed; those that do not depend on it have run then.
     """
     started, root = time.monotonic(), config.project()
+    given = at_hand(profile, given)
     jobs = chapters.plan(profile, given)
     for job in jobs:
         chapters.template(job.chapter)

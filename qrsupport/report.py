@@ -23,7 +23,7 @@ from .figures import (
     weight_error_histogram,
     words_changed,
 )
-from .tables import Html, cell, estimate, p_value, percent, plain, points, print_table, table
+from .tables import Html, backbones, cell, estimate, p_value, percent, plain, points, print_table, table
 
 __all__ = [
     "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table", "direct_table", "headline",
@@ -64,7 +64,8 @@ def headline_text(run_dir: Path) -> str:
     """
     attacks, replays = records.load_all(run_dir), records.load_all(run_dir, records.Replay)
     clean = records.load_clean(run_dir)
-    return plain(headline(metrics.headline(attacks, replays, clean, catalog.PAPER_VARIANTS)))
+    shown = headline(metrics.headline(attacks, replays, clean, catalog.PAPER_VARIANTS))
+    return "\n\n".join(filter(None, (plain(shown), backbones(shown))))
 
 
 def headline_table(grid: pd.DataFrame) -> Html:

@@ -6,6 +6,8 @@ import unicodedata
 
 import pandas as pd
 
+from . import catalog
+
 CLASSES = "tex2jax_ignore mathjax_ignore"  # neither MathJax nor MyST reads inside
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -94,8 +96,18 @@ def print_table(df: pd.DataFrame) -> None:
     print(plain(df))
 
 
+def backbones(df: pd.DataFrame) -> str:
+    """What the pretrained backbones in `df` are and are not; empty where there is none."""
+    known = [name for name, entry in catalog.BACKBONES.items() if entry.about and name in set(df.get("backbone", ()))]
+    return " ".join(f"{name} is {catalog.BACKBONES[name].about}." for name in known)
+
+
 def table(df: pd.DataFrame, caption: str = "") -> Html:
-    """`df` as an HTML table, everything escaped, its index left out; plain text in a terminal."""
+    """`df` as an HTML table, everything escaped, its index left out; plain text in a terminal.
+
+    Below the caption stands what the pretrained backbones in the column `backbone` are.
+    """
+    caption = ". ".join(filter(None, (caption, backbones(df))))
     head = "".join(f'<th scope="col">{escape(c)}</th>' for c in df.columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>\n" for row in _texts(df))
     if not len(df):
