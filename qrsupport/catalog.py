@@ -65,7 +65,7 @@ class BackboneEntry:
 
 
 SCRATCH = FineTuning(6, 1e-3)
-PRETRAINED = FineTuning(2, 5e-5, 1000)
+PRETRAINED = FineTuning(2, 1e-4, 1200)
 LARGE = FineTuning(3, 2e-5, 1000)
 """Of any backbone that is not in the table, too."""
 
@@ -247,6 +247,7 @@ PROFILES = {
     "quick": ProfileEntry(
         "generated data, one pretrained backbone, minutes on two cores, no network",
         {"dataset": ("embedded",), "backbone": ("minilm-l6",), "attack": PAPER_ATTACKS},
+        per={"pso": {"n": 30}},
     ),
     "study": ProfileEntry(
         "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",

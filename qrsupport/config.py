@@ -55,14 +55,14 @@ class Parameters:
         "fp32,int8-dynamic", "variants on which the adversarial set is replayed", choices=catalog.VARIANTS, each=True
     )
     variants: str = parameter(
-        "fp32,int8-dynamic,int4-weights,w2,w4,w8,a2,a4,a8,w2a2,w4a4,w8a8",
+        "fp32,int8-dynamic,w2,w4,a4,w4a4,w8a8",
         "variants to build, attack and compare",
         choices=catalog.VARIANTS,
         each=True,
     )
     attack: str = parameter("textfooler", "the recipe", choices=catalog.ATTACKS)
     resources: str = parameter("embedded", "where an attack's words come from", choices=catalog.RESOURCES)
-    n: int = parameter(50, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
+    n: int = parameter(100, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
     attack_seed: int = parameter(0, "seed of the sample and of each example's random state", low=0)
     query_budget: int = parameter(0, "most queries an example; 0: no limit", low=0)
     margin: float = parameter(

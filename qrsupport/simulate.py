@@ -6,6 +6,8 @@ symmetric, 2 ** (bits - 1) - 1 steps on either side of zero.  Weights of Gather 
 activations (the other operand of a MatMul or Gemm with a weight): asymmetric, 2 ** bits levels over
 the range of the tensor and zero.  Texts are asked one at a time, so that is one range a text.
 Arithmetic, biases, normalization and the products of attention stay in 32-bit floating point.
+
+The file stores a weight's integers; ONNX Runtime turns them into floats once, when it loads the file.
 """
 
 from pathlib import Path
@@ -46,38 +48,57 @@ def rewrite(source: Path, target: Path, weights: int | None, activations: int | 
     size = Path(source).stat().st_size
     if weights is not None:
         for name, kind in used.items():
-            size += _round_weight(constants[name], weights, asymmetric if kind == "Gather" else symmetric)
+            codes = asymmetric_codes if kind == "Gather" else symmetric_codes
+            size += _round_weight(model.graph, constants[name], weights, codes)
     if activations is not None:
         _round_activations(model.graph, set(used), activations)
     onnx.save(model, target)
     return {"bytes": size}
 
 
-def symmetric(weight: np.ndarray, bits: int) -> np.ndarray:
-    """`weight` (any shape) rounded to 2 ** bits - 1 levels around zero, one scale for the whole tensor, float32."""
+def symmetric_codes(weight: np.ndarray, bits: int):
+    """(integers of `weight`, their zero point 0, their scale): 2 ** bits - 1 levels around zero, one scale a tensor."""
     steps = np.float32(2 ** (bits - 1) - 1)
     scale = np.float32(max(np.abs(weight).max(initial=0.0), TINY)) / steps
-    return np.clip(np.rint(weight / scale), -steps, steps).astype(np.float32) * scale
+    return np.clip(np.rint(weight / scale), -steps, steps).astype(np.int8 if bits <= 8 else np.int16), np.float32(0), scale
 
 
-def asymmetric(weight: np.ndarray, bits: int) -> np.ndarray:
-    """`weight` (any shape) rounded to 2 ** bits levels, zero among them, over its range and zero, float32."""
+def asymmetric_codes(weight: np.ndarray, bits: int):
+    """(integers of `weight`, their zero point, their scale): 2 ** bits levels over its range and zero, one scale a tensor."""
     low, high, levels = weight.min(initial=0.0), weight.max(initial=0.0), np.float32(2**bits - 1)
     scale = np.float32(max(high - low, TINY)) / levels
     point = np.rint(-low / scale)
-    return (np.clip(np.rint(weight / scale) + point, 0, levels) - point).astype(np.float32) * scale
+    codes = np.clip(np.rint(weight / scale) + point, 0, levels)
+    return codes.astype(np.uint8 if bits <= 8 else np.uint16), np.float32(point), scale
+
+
+def values(codes: np.ndarray, point: np.float32, scale: np.float32) -> np.ndarray:
+    """The numbers that integers stand for, float32."""
+    return (codes.astype(np.float32) - point) * scale
 
 
 def _is_weight(tensor) -> bool:
     return tensor.data_type == 1 and len(tensor.dims) == 2  # 1: FLOAT
 
 
-def _round_weight(tensor, bits: int, how) -> int:
-    """Rounds an initializer in place by `how`; returns by how many bytes its integers are larger than its floats."""
-    from onnx import numpy_helper
+def _round_weight(graph, tensor, bits: int, codes) -> int:
+    """Puts the integers of an initializer, as `codes` makes them, and the operations of `values` in its place.
 
-    weight = numpy_helper.to_array(tensor)
-    tensor.CopyFrom(numpy_helper.from_array(how(weight, bits), tensor.name))
+    Returns by how many bytes integers of so many bits are larger than the floats were.
+    """
+    from onnx import helper, numpy_helper
+
+    name, weight = tensor.name, numpy_helper.to_array(tensor)
+    parts = dict(zip(("codes", "point", "scale"), codes(weight, bits), strict=True))
+    graph.initializer.remove(tensor)
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(v), f"{name}/{part}") for part, v in parts.items())
+    steps = (
+        ("Cast", (f"{name}/codes",), f"{name}/units", {"to": 1}),  # 1: FLOAT
+        ("Sub", (f"{name}/units", f"{name}/point"), f"{name}/signed", {}),
+        ("Mul", (f"{name}/signed", f"{name}/scale"), name, {}),
+    )
+    for at, (kind, given, out, more) in enumerate(steps):
+        graph.node.insert(at, helper.make_node(kind, given, [out], name=out, **more))
     return (weight.size * bits + 7) // 8 + SCALE_BYTES - weight.nbytes
 
 

@@ -14,8 +14,8 @@ from qrsupport import data, export, records, replay, rounding, simulate, store, 
 def test_rounds_as_the_simulation_does(bits):
     w = np.random.default_rng(bits).standard_normal((20, 30)).astype(np.float32)
     t = torch.tensor(w)
-    assert rounding.symmetric(t, bits).numpy() == pytest.approx(simulate.symmetric(w, bits), abs=1e-5)
-    assert rounding.asymmetric(t, bits, (0, 1)).numpy() == pytest.approx(simulate.asymmetric(w, bits), abs=1e-5)
+    assert rounding.symmetric(t, bits).numpy() == pytest.approx(simulate.values(*simulate.symmetric_codes(w, bits)), abs=1e-5)
+    assert rounding.asymmetric(t, bits, (0, 1)).numpy() == pytest.approx(simulate.values(*simulate.asymmetric_codes(w, bits)), abs=1e-5)
 
 
 def test_a_range_is_one_texts_own():

@@ -53,16 +53,17 @@ def test_fewer_bits_are_further_away(logits, what):
 def test_rounding_of_weights(values, bits):
     w = np.array(values, np.float32).reshape(1, -1)
     extent = {
-        simulate.symmetric: np.abs(w).max() / (2 ** (bits - 1) - 1),
-        simulate.asymmetric: (w.max(initial=0) - w.min(initial=0)) / (2**bits - 1),
+        simulate.symmetric_codes: np.abs(w).max() / (2 ** (bits - 1) - 1),
+        simulate.asymmetric_codes: (w.max(initial=0) - w.min(initial=0)) / (2**bits - 1),
     }
     for how, scale in extent.items():
-        rounded = how(w, bits)
+        rounded = simulate.values(*how(w, bits))
         assert rounded.dtype == np.float32 and rounded.shape == w.shape
-        assert np.abs(rounded - w).max() <= (0.5 if how is simulate.symmetric else 1) * scale * (1 + 1e-4) + 1e-30
-        assert len(np.unique(rounded)) <= 2**bits - (how is simulate.symmetric)
-        assert np.array_equal(how(np.zeros((2, 2), np.float32), bits), np.zeros((2, 2)))
-    assert np.array_equal(simulate.symmetric(w, bits), -simulate.symmetric(-w, bits))
+        assert np.abs(rounded - w).max() <= (0.5 if how is simulate.symmetric_codes else 1) * scale * (1 + 1e-4) + 1e-30
+        assert len(np.unique(rounded)) <= 2**bits - (how is simulate.symmetric_codes)
+        assert np.array_equal(simulate.values(*how(np.zeros((2, 2), np.float32), bits)), np.zeros((2, 2)))
+    there, back = (simulate.values(*simulate.symmetric_codes(x, bits)) for x in (w, -w))
+    assert np.array_equal(there, -back)
 
 
 def product(tmp_path, weight):
@@ -110,6 +111,20 @@ def test_activations_are_those_of_the_kernel(tmp_path_factory, x):
     ours, kernel = run(room / "a8.onnx", x), run(room / "kernel.onnx", x)
     assert np.abs(ours - kernel).max() <= max(step * 1.001, simulate.TINY), "a tie may fall to either side"
     assert np.isfinite(ours).all()
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8, 9, 16])
+def test_stored_integers_answer_to_the_last_bit_as_stored_floats(tmp_path, bits):
+    numbers = np.random.default_rng(bits)
+    weight, x = numbers.standard_normal((7, 6)).astype(np.float32), numbers.standard_normal(7)
+    simulate.rewrite(product(tmp_path, weight), tmp_path / "codes.onnx", bits, None)
+    floats = product(tmp_path, simulate.values(*simulate.symmetric_codes(weight, bits)))
+    assert np.array_equal(run(tmp_path / "codes.onnx", x), run(floats, x))
+
+
+def test_a_file_takes_about_a_byte_a_weight(tiny):
+    whole, rounded = ((variants.build(tiny, name) / "model.onnx").stat().st_size for name in ("fp32", "w4"))
+    assert rounded < 0.3 * whole
 
 
 def test_bytes_are_those_of_the_width(tiny):
