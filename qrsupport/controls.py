@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import export
+from . import export, weights
 from .errors import BadCheckpoint
 
 
@@ -30,7 +30,7 @@ def noise(fp32: Path, int8: Path, target: Path, draw: int, seed: int) -> dict:
     errors = export.weight_errors(fp32, int8)
     if not errors:
         raise BadCheckpoint(f"{int8} holds no 8-bit weight of {fp32}, so there is no error to match; delete its folder")
-    model, total = onnx.load(fp32), 0.0
+    model, total = weights.load(fp32), 0.0
     for tensor in model.graph.initializer:
         if tensor.name in errors:
             weight = numpy_helper.to_array(tensor)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import weights
 from .errors import BadCheckpoint
 
 OPSET = 17
@@ -16,7 +17,9 @@ NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def to_onnx(checkpoint: Path, file: Path) -> list[str]:
-    """Writes the classifier in folder `checkpoint` (Hugging Face layout) as one ONNX file; returns its input names.
+    """Writes the classifier in folder `checkpoint` (Hugging Face layout) as an ONNX file; returns its input names.
+
+    Its weights stay in the checkpoint's model.safetensors, of which a link lies beside the file (see `weights`).
 
     Inputs are those that its tokenizer gives, int64, batch × length, both free; the output is
     `logits`, batch × classes.  Uses torch's tracing exporter: it takes a second, leaves no paths
@@ -40,6 +43,7 @@ def to_onnx(checkpoint: Path, file: Path) -> list[str]:
             )  # fmt: skip
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as e:
         raise BadCheckpoint(f"{checkpoint} cannot be exported to ONNX: {e}") from e
+    weights.share(file, Path(checkpoint) / "model.safetensors")
     return names
 
 
@@ -67,7 +71,7 @@ def quantize(source: Path, target: Path, per_channel: bool, reduce_range: bool, 
 
     with quiet():
         quantize_dynamic(
-            source, target, per_channel=per_channel, reduce_range=reduce_range, weight_type=QuantType[weight_type]
+            weights.load(source), target, per_channel=per_channel, reduce_range=reduce_range, weight_type=QuantType[weight_type]
         )
 
 
@@ -85,7 +89,7 @@ def weight_errors(fp32: Path, int8: Path) -> dict[str, np.ndarray]:
     import onnx
     from onnx import numpy_helper
 
-    before, after = onnx.load(fp32).graph, onnx.load(int8).graph
+    before, after = weights.load(fp32).graph, weights.load(int8).graph
     old = {t.name: numpy_helper.to_array(t) for t in before.initializer}
     new = {t.name: numpy_helper.to_array(t) for t in after.initializer}
     turned = {n.input[1] for n in before.node if n.op_type == "Gemm" and _attribute(n, "transB", 0)}

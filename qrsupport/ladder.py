@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, data, export, simulate
+from . import backbones, catalog, config, data, export, simulate, weights
 from . import victim as victims
 from .errors import BadParameter, CannotRun
 
@@ -50,7 +50,7 @@ def calibrated(source: Path, target: Path, method: str, texts) -> None:
         raise BadParameter("the calibration set is empty (0 texts); set calibration_examples to 1 or more")
     with export.quiet():
         quantize_static(
-            source / "model.onnx", target, _reader(victims.load(source), texts), QuantFormat.QDQ, LINEAR,
+            weights.load(source / "model.onnx"), target, _reader(victims.load(source), texts), QuantFormat.QDQ, LINEAR,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod[method],
             extra_options={"MatMulConstBOnly": True, "CalibStridedMinMax": 1},
         )  # fmt: skip
@@ -77,7 +77,7 @@ def weight_only(p, source: Path, target: Path, bits: int) -> dict:
     """Weights of MatMul in blocks of 32 with a scale each, symmetric; activations and sums in 32 bits (MatMulNBits)."""
     import onnx
 
-    onnx.save(_n_bits(onnx.load(source / "model.onnx"), bits), target)
+    onnx.save(_n_bits(weights.load(source / "model.onnx"), bits), target)
     return {"independent_rows": True}
 
 
@@ -100,7 +100,7 @@ def half(p, source: Path, target: Path) -> dict:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     with export.quiet():
-        onnx.save(convert_float_to_float16(onnx.load(source / "model.onnx"), keep_io_types=True), target)
+        onnx.save(convert_float_to_float16(weights.load(source / "model.onnx"), keep_io_types=True), target)
     return {"independent_rows": True}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from . import catalog
+from . import weights as borrowed
 from .errors import BadCheckpoint, BadParameter
 
 LOW, HIGH = catalog.LOWEST_BITS, catalog.HIGHEST_BITS
@@ -39,13 +40,13 @@ def rewrite(source: Path, target: Path, weights: int | None, activations: int | 
     import onnx
 
     check_bits(weights), check_bits(activations)
-    model = onnx.load(source)
+    model = borrowed.load(source)
     constants = {t.name: t for t in model.graph.initializer}
     used = {n.input[WEIGHT[n.op_type]]: n.op_type for n in model.graph.node if n.op_type in WEIGHT}
     used = {name: kind for name, kind in used.items() if name in constants and _is_weight(constants[name])}
     if not used:
         raise BadCheckpoint(f"{source} has no constant weights to round; its architecture cannot be simulated")
-    size = Path(source).stat().st_size
+    size = borrowed.size(source)
     if weights is not None:
         for name, kind in used.items():
             codes = asymmetric_codes if kind == "Gather" else symmetric_codes
@@ -53,6 +54,8 @@ def rewrite(source: Path, target: Path, weights: int | None, activations: int | 
     if activations is not None:
         _round_activations(model.graph, set(used), activations)
     onnx.save(model, target)
+    if weights is None and (lender := Path(source).with_name(borrowed.FILE)).exists():
+        borrowed.share(target, lender)
     return {"bytes": size}
 
 

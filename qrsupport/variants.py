@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, controls, data, ensembles, export, ladder, store, train
+from . import backbones, catalog, config, controls, data, ensembles, export, ladder, store, train, weights
 from . import victim as victims
 from .errors import BadCheckpoint, UnknownName
 
@@ -113,7 +113,7 @@ def _build(p: config.Parameters, name: str, room: Path) -> dict:
     }
     store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
     notes = PRECISIONS[entry.precision](p, entry, room, about)
-    about = {"bytes": (room / "model.onnx").stat().st_size} | about
+    about = {"bytes": weights.size(room / "model.onnx")} | about
     store.write_json(room / "variant.json", about)
     return notes | {"seconds": round(time.time() - start, 3)}
 

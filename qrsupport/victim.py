@@ -23,7 +23,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from . import store
+from . import store, weights
 from .errors import BadCheckpoint
 
 EXACT = ("session.x64quantprecision", "1")
@@ -36,7 +36,7 @@ LARGEST = 32
 class Victim:
     """An executable classifier in a folder with model.onnx, tokenizer.json and variant.json.
 
-    `labels` in class order; `max_length` in tokens; `digest` is the SHA-256 of model.onnx, `bytes` its size
+    `labels` in class order; `max_length` in tokens; `digest` is `weights.digest`, `bytes` the size of model.onnx and its weights
     (if simulated, that of a file which stored its weights at their width).
     """
 
@@ -47,7 +47,7 @@ class Victim:
         self.max_length: int = about["max_length"]
         self.pad: int = about["pad_id"]
         self.inputs: tuple[str, ...] = tuple(about["inputs"])
-        self.digest: str = store.sha256(self.path / "model.onnx")
+        self.digest: str = weights.digest(self.path)
         self.bytes: int = about["bytes"] or (self.path / "model.onnx").stat().st_size
         self.tokenizer = _tokenizer(self.path / "tokenizer.json", self.max_length)
         self.session = _session(self.path / "model.onnx", threads, exact)

@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, config, controls, data, export, train, variants, victim
+from qrsupport import catalog, config, controls, data, export, train, variants, victim, weights
 from qrsupport.errors import BadCheckpoint
 
 NOISE = ("noise-1", "noise-2", "noise-3")
 
 
 def tensors(folder):
-    return {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(folder / "model.onnx").graph.initializer}
+    return {t.name: onnx.numpy_helper.to_array(t) for t in weights.load(folder / "model.onnx").graph.initializer}
 
 
 @pytest.mark.parametrize("options", [{}, {"per_channel": True}])

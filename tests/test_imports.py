@@ -21,7 +21,7 @@ ROOMS = {
     "data": ({"data", "embedded", "grammar"}, set()),
     "pretrained": ({"pretrained"}, {"resources"}),
     "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
-    "victim": ({"victim", "ensembles"}, set()),
+    "victim": ({"victim", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
     "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "victim"}),

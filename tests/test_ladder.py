@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, config, data, ladder, variants, victim
+from qrsupport import catalog, config, data, ladder, variants, victim, weights
 from qrsupport.errors import BadParameter, CannotRun
 
 KERNELS = (
@@ -43,7 +43,7 @@ def test_a_rung_answers_nearly_as_32_bits_and_is_smaller(few, texts, name):
 
 
 def initializers(path):
-    return {t.name: t for t in onnx.load(path / "model.onnx").graph.initializer}
+    return {t.name: t for t in weights.load(path / "model.onnx").graph.initializer}
 
 
 def test_fixed_options_do_what_they_say_whatever_the_parameters(few):
