@@ -37,7 +37,7 @@ class VariantEntry:
 
 @dataclass(frozen=True)
 class ProfileEntry:
-    """`grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name."""
+    """`grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name or chapter."""
 
     help: str
     grid: dict[str, tuple[str, ...]]
@@ -247,7 +247,7 @@ PROFILES = {
     "quick": ProfileEntry(
         "generated data, one pretrained backbone, minutes on two cores, no network",
         {"dataset": ("embedded",), "backbone": ("minilm-l6",), "attack": PAPER_ATTACKS},
-        per={"pso": {"n": 30}},
+        per={"pso": {"n": 30}} | dict.fromkeys(("bitwidths", "controls", "aware", "ensembles", "architectures"), {"n": 50}),
     ),
     "study": ProfileEntry(
         "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",

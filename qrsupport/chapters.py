@@ -113,7 +113,7 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
     for dataset, backbone in itertools.product(grid["dataset"], grid["backbone"]):
         jobs += _models(entry, given, dataset, backbone, grid["attack"])
     first = {"dataset": grid["dataset"][0], "attack": grid["attack"][0]}
-    jobs.insert(1, _job("architectures", entry, given, first, jobs[:1]))  # long: begins as soon as it can
+    jobs.insert(1, _job("architectures", entry, given, first))  # long: begins at once, with what no other chapter makes
     records = tuple(j.name for j in jobs)
     return [*jobs, _job("compare", entry, given, {}, reads=records)]
 
@@ -137,8 +137,8 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
 
 
 def _job(chapter: str, entry, given: dict, values: dict, after=(), reads=()) -> Job:
-    """A job whose parameters are the profile's, then those for its names, then `given`, then its own `values`."""
-    found = dict(entry.parameters)
+    """A job whose parameters are the profile's, then those for its chapter and names, then `given`, then its `values`."""
+    found = entry.parameters | entry.per.get(chapter, {})
     for content in values.values():
         found |= entry.per.get(content, {})
     found |= given | values

@@ -23,7 +23,7 @@ class Parameters:
     dataset: str = parameter("embedded", "what to classify", choices=catalog.DATASETS)
     backbone: str = parameter("minilm-l6", "what is fine-tuned: a name, a hub id or a local directory")
     backbones: str = parameter(
-        "minilm-l6,t5-mini", "what is fine-tuned, one after the other; as `backbone`, with commas"
+        "t5-mini,minilm-l6", "what is fine-tuned, one after the other; as `backbone`, with commas"
     )
     seed: int = parameter(0, "seed of the fine-tuning", low=0)
     epochs: int = parameter(-1, "passes over the training data; -1: as suits the backbone", low=-1, high=1000)
@@ -76,7 +76,7 @@ class Parameters:
     adversarial_attack: str = parameter(
         "textfooler", "the recipe that makes adversarial training examples", choices=catalog.ATTACKS
     )
-    adversarial_examples: int = parameter(200, "training examples attacked for adversarial training", low=1)
+    adversarial_examples: int = parameter(120, "training examples attacked for adversarial training", low=1)
 
     network: bool = parameter(False, "may fetch data, backbones and published resources")
     run_dir: str = parameter("", "where every artefact lies; empty: QRSUPPORT_RUNS or _build/runs of the project")
