@@ -79,6 +79,9 @@ class Parameters:
     adversarial_examples: int = parameter(120, "training examples attacked for adversarial training", low=1)
 
     network: bool = parameter(False, "may fetch data, backbones and published resources")
+    setting: str = parameter(
+        "", "compare only runs with these values, such as `epochs=6, per_channel=false`; empty: all"
+    )
     run_dir: str = parameter("", "where every artefact lies; empty: QRSUPPORT_RUNS or _build/runs of the project")
 
 
@@ -98,7 +101,7 @@ CHAPTERS = {
     "adversarial": (
         *MODEL, *catalog.INT8_OPTIONS, "adversarial_attack", "adversarial_examples", *ATTACK, "n", "workers", *PLACE,
     ),
-    "compare": ("run_dir",),
+    "compare": ("setting", "run_dir"),
     "bitwidths": (
         *MODEL, *catalog.INT8_OPTIONS, *catalog.STATIC, "latency_repeats", "variants", *ATTACK, "n", "workers", *PLACE,
     ),
@@ -124,6 +127,8 @@ def check(name: str, value):
     if type(value) is not kind:
         raise BadParameter(f"{name} must be of type {kind.__name__}, not {value!r} ({type(value).__name__})")
     meta = f.metadata
+    if name == "setting":
+        narrowing(value)
     if meta["choices"]:
         for item in split(value) if meta["each"] else (value,):
             if item not in meta["choices"]:
@@ -143,6 +148,24 @@ def _check_width(name: str) -> None:
             raise BadParameter(
                 f"bits={bits} is out of range in {name!r}; it must lie in [{catalog.LOWEST_BITS}, {catalog.HIGHEST_BITS}]"
             )
+
+
+def narrowing(setting: str) -> dict:
+    """The values in a text such as `epochs=6, per_channel=false`, by name.
+
+    Raises BadParameter for a text of another form, else as `check`.
+    """
+    found = {}
+    for part in split(setting):
+        name, equals, text = (word.strip() for word in part.partition("="))
+        if not equals:
+            raise BadParameter(f"setting={setting!r} must be of the form NAME=VALUE, NAME=VALUE; {part!r} is not")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        found[name] = check(name, value)
+    return found
 
 
 def split(names: str) -> list[str]:
@@ -199,14 +222,15 @@ def settled(p: Parameters) -> Parameters:
 
 
 def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
-    """The parameters that an artefact depends on: of the checkpoint, with `variant` of that variant, and with `attack` of an attack on it.
+    """The parameters that an artefact depends on: of the checkpoint, with `variant` of that variant, and with `attack`
+    of an attack on it (and on those that it must fool at the same time).
 
     Two artefacts are the same if and only if their identities are.  `n`, `workers`, places and
     the latency's repeats are not part of it: they change how much is done, not what.
     """
-    p, names = settled(p), list(MODEL)
-    if variant:
-        names += catalog.VARIANTS[variant].options
+    p = settled(p)
+    attacked = [variant, *split(p.joint)] if attack else [variant] if variant else []
+    names = [*MODEL, *(option for name in attacked for option in catalog.VARIANTS[name].options)]
     if attack:
         names += ATTACK
     values = asdict(p)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from . import catalog, config, data, records, resources, store, variants, victim, workers
+from . import catalog, config, data, provenance, records, resources, store, variants, victim, workers
 from .errors import AttackFailures, UnknownName
 
 VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
@@ -57,19 +57,18 @@ def aimed(p: config.Parameters, variant: str) -> config.Parameters:
 def depends(
     p: config.Parameters, variant: str, split: data.Split, model: victim.Victim, recipe: type | None = None
 ) -> dict:
-    """What the records of an attack are made from: parameters, texts, model, resources, library versions."""
-    texts = hashlib.sha256(
-        "\0".join(f"{i}\t{t}\t{y}" for i, t, y in zip(split.ids, split.texts, split.labels)).encode(
-            "utf-8", "surrogatepass"
-        )
-    )
+    """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
+    library versions, code."""
+    order = data.sample(split, len(split.texts), p.attack_seed)
+    texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
     return {
         "parameters": config.identity(p, variant, attack=True),
-        "examples": texts.hexdigest(),
+        "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
         "model": model.digest,
         "joint": {name: victim.load(variants.build(p, name)).digest for name in config.split(p.joint)},
         "resources": resources.load(p.resources, p.network, "" if recipe else p.attack).digest,
         "versions": {v: version(v) for v in VERSIONS},
+        "code": provenance.code("attack"),
     }
 
 
@@ -79,8 +78,7 @@ def attack(p: config.Parameters, variant: str | None = None, progress: bool = Tr
     `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what it
     loads by the names that `attacks.replacements` lists comes from the resource set.  Returns the
     folder of records; what is already there is not attacked again.  Raises
-    AttackFailures after the run if examples ended in an error, StaleArtefact if the folder's
-    records were made from something else.
+    AttackFailures after the run if examples ended in an error.
     """
     variant = variant or p.variant
     if variant not in catalog.VARIANTS:

@@ -22,7 +22,7 @@ HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
 DPI = 144
-PLACE = ["dataset", "backbone", "seed", "resources", "attack_seed", "query_budget", "margin", "joint"]
+PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint"]
 
 
 class Figure:
@@ -155,7 +155,7 @@ def _panel(df: pd.DataFrame, always: list[str], rest: list[str]) -> pd.Series:
     keep = [*always, *[c for c in rest if df[c].nunique() > 1]]
     words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: ", "query_budget": "budget "}
     words |= {"margin": "margin ", "joint": "jointly with "}
-    return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep), axis=1)
+    return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep if row[c] != ""), axis=1)
 
 
 def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:

@@ -35,7 +35,7 @@ def read(file: Path) -> Measured:
     """
     content = store.read_json(file)
     try:
-        tables = [pd.DataFrame(content.pop(kind)) for kind in ("grid", "clean", "pairs")]
+        tables = [pd.DataFrame(content.pop(kind)).assign(setting="") for kind in ("grid", "clean", "pairs")]
         found = Measured(content, *tables)
         about(found), table(found)
     except (KeyError, TypeError, ValueError, AttributeError) as e:

@@ -1,7 +1,7 @@
 """From records to measures, intervals and tests: pure functions that return tidy tables.
 
 Proportions lie in [0, 1] and carry `n` and a 95 % Wilson interval (`lower`, `upper`).  A *cell* is
-one dataset, backbone, seed, resource set, attack, attack seed, query budget, margin and joint; tables have one row a cell and
+one dataset, backbone, seed, setting of the fine-tuning, resource set, attack, attack seed, query budget, margin and joint; tables have one row a cell and
 variant, so that resource sets and seeds are never mixed.  Undefined measures are NaN.
 """
 
@@ -21,12 +21,14 @@ from .tidy import (
     NO_ATTACK,
     OUTCOME,
     STATUSES,
+    bare,
     frames,
     order,
     outcomes_clean,
     outcomes_direct,
     outcomes_replay,
     outcomes_transfer,
+    rank,
     replay_frames,
 )
 
@@ -119,6 +121,7 @@ def clean(predictions) -> pd.DataFrame:
     `accuracy` on the whole evaluation split, `agreement` of labels with fp32 (NaN without fp32), bytes.
     """
     outcomes_clean(predictions)  # refuses two runs under one name
+    predictions = [{"setting": ""} | p for p in predictions]
     reference = {tuple(p[k] for k in MODEL): p for p in predictions if p["variant"] == "fp32"}
     rows = []
     for p in predictions:
@@ -169,7 +172,7 @@ def _paired(outcomes: pd.DataFrame, against: str = "") -> pd.DataFrame:
     rows, by = [], [*CELL, "protocol"]
     for key, group in outcomes.groupby(by, sort=True):
         table = group.pivot(index="example", columns="variant", values="right")
-        names = sorted(table.columns, key=lambda v: [*catalog.VARIANTS, v].index(v))
+        names = sorted(table.columns, key=lambda v: (rank(v, list(catalog.VARIANTS)), v))
         for a, b in combinations(names, 2):
             if against not in ("", a, b):
                 continue
@@ -194,7 +197,7 @@ def pairs(records, replays=(), predictions=(), against: str = "", among=()) -> p
     a small p there says that the target differs, not that it is robust.
     """
     outcomes = _outcomes(records, replays, predictions)
-    df = _paired(outcomes[outcomes["variant"].isin(among)] if among else outcomes, against)
+    df = _paired(outcomes[outcomes["variant"].map(bare).isin(among)] if among else outcomes, against)
     df["difference"] = df["accuracy_b"] - df["accuracy_a"]
     df["p_holm"] = np.nan
     for _, family in df[df["p"].notna()].groupby(["resources", "protocol"]):
@@ -209,7 +212,7 @@ def headline(records, replays, predictions, variants=()) -> pd.DataFrame:
     and `_n`; NaN and n = 0 where no record is at hand.
     """
     outcomes = ordinary(_outcomes(records, replays, predictions))
-    outcomes = outcomes[outcomes["variant"].isin(variants)] if variants else outcomes
+    outcomes = outcomes[outcomes["variant"].map(bare).isin(variants)] if variants else outcomes
     by, known = [*CELL, "variant"], {}
     for key, group in outcomes.groupby([*by, "protocol"]):
         known[key] = (int(group["right"].sum()), len(group))
@@ -226,10 +229,11 @@ def headline(records, replays, predictions, variants=()) -> pd.DataFrame:
 
 
 def _gains(outcomes: pd.DataFrame, variant: str, baseline: str) -> pd.DataFrame:
-    """Per cell and protocol, accuracy of `variant` − that of `baseline` on the examples both have."""
-    both = _paired(outcomes[outcomes["variant"].isin([variant, baseline])])
-    both = both[both["n"] > 0]
-    sign = np.where(both["variant_b"] == variant, 1.0, -1.0)
+    """Per cell and protocol, accuracy of `variant` − that of `baseline` on the examples both have, whatever their options."""
+    both = _paired(outcomes[outcomes["variant"].map(bare).isin([variant, baseline])])
+    first, second = both["variant_a"].map(bare), both["variant_b"].map(bare)
+    both, second = both[(both["n"] > 0) & (first != second)], second[(both["n"] > 0) & (first != second)]
+    sign = np.where(second == variant, 1.0, -1.0)
     return both.assign(gain=sign * (both["accuracy_b"] - both["accuracy_a"]))
 
 
@@ -295,6 +299,7 @@ def missing(records, replays, predictions, grid: dict | None = None, variants=("
     variants at once are not asked for.
     """
     outcomes = ordinary(_outcomes(records, replays, predictions))
+    outcomes = outcomes.assign(variant=outcomes["variant"].map(bare))
     attacked = outcomes[outcomes["attack"] != ""]
     seen = {name: sorted((outcomes if name in MODEL else attacked)[name].unique()) for name in CELL}
     if grid:

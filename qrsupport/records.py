@@ -6,23 +6,28 @@ which they finished; a half-written last line of a journal is dropped.  The run'
 it writes `records.jsonl`, then its digest into the meta, then removes the journal.  So a kill
 leaves a journal beside records with or without its lines, which are merged again, or no journal
 and records that are those of the digest; anything else was altered from outside.
+
+Records that were made from something else, by other code, or were altered are never written to: the
+next run moves them into a folder `superseded-1` (2, …) beside its own and begins anew.
 """
 
 import enum
 import functools
 import hashlib
+import itertools
 import json
 import os
 import types
 import typing
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import store
+from . import provenance, store
 from .errors import NoRecords, StaleArtefact
 
 RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
+GIVEN = "setting"
+"""The field of a record that is not stored in its line."""
 
 
 class Status(str, enum.Enum):
@@ -54,7 +59,7 @@ class Record:
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
     `perturbed`, None where there is no encoder.  `execution` of the variant is "kernel", or
     "simulated" where its widths have none.  `timing` (seconds, host, start) is the only field that
-    differs between two runs of the same thing.
+    differs between two runs of the same thing.  `setting` is not stored: `runs.load` gives it.
     """
 
     example: str
@@ -88,6 +93,7 @@ class Record:
     note: str = ""
     made_by: str = ""
     timing: dict = field(default_factory=dict)
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,11 +127,14 @@ class Replay:
     execution: str = "kernel"
     made_by: str = ""
     timing: dict = field(default_factory=dict)
+    setting: str = ""
 
 
 def to_line(record: Record | Replay) -> str:
     """The record as one line of ASCII JSON, without a newline."""
-    return json.dumps(asdict(record), ensure_ascii=True)
+    content = asdict(record)
+    del content[GIVEN]
+    return json.dumps(content, ensure_ascii=True)
 
 
 def from_line(line: str, kind: type, where: str = "line") -> Record | Replay:
@@ -136,12 +145,14 @@ def from_line(line: str, kind: type, where: str = "line") -> Record | Replay:
     try:
         content = json.loads(line)
         content["status"] = Status(content["status"])
+        if GIVEN in content:
+            raise TypeError(f"{GIVEN!r} is not stored in it")
         for name, hint in _hints(kind).items():
             if name in content and not _fits(content[name], hint):
                 raise TypeError(f"{name} cannot be {content[name]!r}")
         return kind(**content)
     except (ValueError, TypeError, KeyError, RecursionError) as e:
-        raise StaleArtefact(f"{where} is not a {kind.__name__.lower()} ({e}); delete the file or restore it") from e
+        raise StaleArtefact(f"{where} is not a {kind.__name__.lower()} ({e}); {store.REMAKE}") from e
 
 
 _hints = functools.cache(typing.get_type_hints)
@@ -196,10 +207,10 @@ class Folder:
         try:
             if not file.exists() and not any((self.path / name).exists() for name in (RECORDS, JOURNAL)):
                 return {}
-            content = store.read_json(file, advice=f"delete {self.path}")
+            content = store.read_json(file)
             return content | {"depends": dict(content["depends"]), "records": dict(content.get("records") or {})}
         except (ValueError, KeyError, TypeError) as e:
-            raise StaleArtefact(f"{file} cannot be read ({type(e).__name__}); delete {self.path}") from e
+            raise StaleArtefact(f"{file} cannot be read ({type(e).__name__}); {store.REMAKE}") from e
 
     def _check_digest(self, n: int) -> None:
         """Compares `records.jsonl`, of which `n` records were read, with the meta; nothing to do before the first run's end."""
@@ -209,28 +220,47 @@ class Folder:
         if not file.is_file() or store.sha256(file) != noted.get("sha256"):
             raise StaleArtefact(
                 f"{file} was altered after it was written: it holds {n} records of {noted.get('n')} written, "
-                f"or others; restore it or delete {self.path}"
+                f"or others; {store.REMAKE}"
             )
+
+    def depends(self) -> dict:
+        """What the records are made from, as `open` was told; empty before the first."""
+        return self._meta().get("depends", {})
 
     def open(self, depends: dict) -> None:
         """Begins or resumes: `depends` is what the records are made from.
 
-        Raises StaleArtefact if the folder's records were made from something else.
+        Records of something else, or altered ones, are set aside, and a line says why.
         """
         depends = json.loads(json.dumps(depends))
-        old = self._meta().get("depends")
-        if old is None:
-            store.write_json(self.path / store.META, {"depends": depends})
-        elif changed := store.differences(old, depends):
-            raise StaleArtefact(
-                f"the records in {self.path} were made from something else ({'; '.join(changed)}); "
-                "delete the folder or use another run_dir"
-            )
+        if reason := self._stale(depends):
+            store.again(self.path, f"{reason} (what was there is now in {self._set_aside().name})")
+        if not self._meta():
+            store.write_json(self.path / store.META, {"depends": depends, "commit": provenance.commit()})
         for temporary in self.path.glob(".*"):  # of a process that was killed while it wrote
             temporary.unlink()
         journal = self.path / JOURNAL
         if journal.exists():  # drop a half-written last line
             store.write_text(journal, "".join(line + "\n" for line in self._lines(JOURNAL)))
+
+    def _stale(self, depends: dict) -> str:
+        """Why the folder's records cannot be gone on with; empty if they can."""
+        try:
+            self.load()
+            return "; ".join(store.differences(self.depends() or depends, depends))
+        except StaleArtefact as e:
+            return str(e)
+
+    def _set_aside(self) -> Path:
+        """Moves what is there into a folder of its own, the meta last; a move that was stopped is gone on with."""
+        rooms = (self.path / f"superseded-{i}" for i in itertools.count(1))
+        room = next(room for room in rooms if not (room / store.META).exists())
+        with store.storage_errors(room):
+            room.mkdir(exist_ok=True)
+            for name in (JOURNAL, RECORDS, store.META):
+                if (self.path / name).exists():
+                    os.replace(self.path / name, room / name)
+        return room
 
     def append(self, record: Record | Replay) -> None:
         """Adds one record to the journal, on disk when this returns.
@@ -257,18 +287,23 @@ def adversarial_text(record: Record) -> str:
     return record.perturbed if record.status is Status.succeeded else record.text
 
 
+STAGES = {"attacks": Record, "replays": Replay}
+
+
+def folders(run_dir: Path, kind: type = Record) -> list[Folder]:
+    """The folders of records (or replays) under a run directory, by name."""
+    stage = next(stage for stage, of in STAGES.items() if of is kind)
+    return [Folder(file.parent, kind) for file in sorted(Path(run_dir).glob(f"{stage}/*/{store.META}"))]
+
+
 def load_all(run_dir: Path, kind: type = Record) -> list[Record | Replay]:
-    """Every record (or replay) under a run directory.
+    """Every record (or replay) under a run directory; `runs.load` also tells runs with other parameters apart.
 
     Raises NoRecords if there is none.
     """
-    stage = "attacks" if kind is Record else "replays"
-    folders: Iterable[Path] = sorted(p.parent for p in Path(run_dir).glob(f"{stage}/*/{store.META}"))
-    found = [r for folder in folders for r in Folder(folder, kind).load()]
+    found = [r for folder in folders(run_dir, kind) for r in folder.load()]
     if not found:
-        raise NoRecords(
-            f"no {kind.__name__.lower()}s under {Path(run_dir) / stage}; run the attack chapter or `make book`"
-        )
+        raise NoRecords(f"no {kind.__name__.lower()}s under {run_dir}; run the attack chapter or `make book`")
     return found
 
 
@@ -287,4 +322,4 @@ def read_clean(folder: Path) -> dict:
     Raises StaleArtefact if the folder's files are not as they were written.
     """
     store.intact(Path(folder))
-    return store.read_json(Path(folder) / "predictions.json", advice=f"delete {folder}")
+    return store.read_json(Path(folder) / "predictions.json")

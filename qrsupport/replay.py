@@ -3,14 +3,19 @@
 import time
 from pathlib import Path
 
-from . import catalog, config, data, engine, records, store, variants, victim
+from . import catalog, config, data, engine, provenance, records, store, variants, victim
 from .records import Folder, Replay, Status
 
 
 def clean(p: config.Parameters, variant: str) -> Path:
     """The folder with the variant's predictions on the whole evaluation split, as `records.load_clean` reads them."""
     dataset, model = data.load(p), victim.load(variants.build(p, variant))
-    depends = {"parameters": config.identity(p, variant), "data": dataset.fingerprint, "model": model.digest}
+    depends = {
+        "parameters": config.identity(p, variant),
+        "data": dataset.fingerprint,
+        "model": model.digest,
+        "code": provenance.code("replay"),
+    }
 
     def build(room: Path) -> None:
         split = dataset.eval_split()
@@ -42,7 +47,14 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
     made_by = config.key(parameters)
     folder = Folder(config.run_dir(p) / "replays" / engine.name(p, source, "to", target, p.attack, made_by), Replay)
     with store.lock(folder.path):
-        folder.open({"parameters": parameters, "model": model.digest})
+        folder.open(
+            {
+                "parameters": parameters,
+                "model": model.digest,
+                "attack": config.key(attacked.depends()),
+                "code": provenance.code("replay"),
+            }
+        )
         done = {r.position for r in folder.load()}
         for record in attacked.load():
             if record.position not in done and record.status is not Status.error:

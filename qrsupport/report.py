@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import catalog, metrics, paper, records
+from . import catalog, metrics, paper, runs
 from .diffs import diff_table, word_diff
 from .figures import (
     Figure,
@@ -42,8 +42,8 @@ def _shown(df: pd.DataFrame, name: str) -> list[str]:
 
 
 def _cells(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The columns that say which cell a row is; seeds, budgets, margins and joint are left out where none is set."""
-    usual = {"seed": 0, "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
+    """The columns that say which cell a row is; seeds, settings, budgets, margins and joint are left out where none is set."""
+    usual = {"seed": 0, "setting": "", "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
     drop = {c for c, value in usual.items() if c in df and (df[c] == value).all()}
     return df.reindex(columns=[c for c in names if c not in drop]).rename(columns=lambda c: c.replace("_", " "))
 
@@ -57,15 +57,15 @@ def headline(grid: pd.DataFrame) -> pd.DataFrame:
     return df
 
 
-def headline_text(run_dir: Path) -> str:
+def headline_text(run_dir: Path, setting: str = "") -> str:
     """The headline table of the records of the paper's variants under a run directory, as plain text.
 
-    Raises NoRecords if there is none.
+    `setting` narrows it and errors are raised as in `runs.load`.
     """
-    attacks, replays = records.load_all(run_dir), records.load_all(run_dir, records.Replay)
-    clean = records.load_clean(run_dir)
-    shown = headline(metrics.headline(attacks, replays, clean, catalog.PAPER_VARIANTS))
-    return "\n\n".join(filter(None, (plain(shown), backbones(shown))))
+    shown = headline(metrics.headline(*runs.load(run_dir, setting), catalog.PAPER_VARIANTS))
+    return "
+
+".join(filter(None, (plain(shown), backbones(shown))))
 
 
 def headline_table(grid: pd.DataFrame) -> Html:

@@ -11,7 +11,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from . import config, embedded, encoder, offline, published, sememes, store, tagging, thesaurus
+from . import config, embedded, encoder, offline, provenance, published, sememes, store, tagging, thesaurus
 from .errors import BadCheckpoint, MissingResource, NoNetwork
 
 WORDNET = ("data.adj", "data.adv", "data.noun", "data.verb", "index.adj", "index.adv", "index.noun", "index.verb")
@@ -109,7 +109,7 @@ def _local_sememes():
     data, files = data_files(*(f"hownet/{name}" for name in sememes.FILES))
     depends = {"files": files, "wordnet": nltk_files("corpora/wordnet", *WORDNET), "settings": sememes.MADE}
     folder = offline.cache_dir() / f"sememes-{config.key(depends)}"
-    store.made(folder, depends, lambda room: sememes.build(data / "hownet", room))
+    store.made(folder, depends | {"code": provenance.code("sememes")}, lambda room: sememes.build(data / "hownet", room))
     table = json.loads((folder / "sememes.json").read_text("utf-8"))
     return sememes.Sememes(table), [depends, version("lemminflect")]
 
@@ -124,7 +124,8 @@ def encoder_folder() -> tuple[Path, dict]:
     data, files = data_files(encoder.REVIEWS, *(encoder.STS.format(part) for part in ("dev", "test")))
     depends = {"files": files, "settings": encoder.MADE}
     folder = offline.cache_dir() / f"encoder-{config.key(depends)}"
-    return store.made(folder, depends, lambda room: encoder.build(data, room)), depends
+    made_from = depends | {"code": provenance.code("encoder")}
+    return store.made(folder, made_from, lambda room: encoder.build(data, room)), depends
 
 
 def _local_encoder():

@@ -1,4 +1,8 @@
-"""Files that appear whole or not at all, made once, by one process at a time, and checked when they are read."""
+"""Files that appear whole or not at all, made once, by one process at a time, and checked when they are read.
+
+What was made from something else, by other code, or was altered since is made again, with a line on
+standard error that says why.
+"""
 
 import contextlib
 import errno
@@ -6,15 +10,21 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
+from . import provenance
 from .errors import StaleArtefact, StorageError
 
 META = "meta.json"
+AGAIN = "made again: "
+REMAKE = "restore it, or run again what makes it"
+LONGEST = 24
+"""Most letters of a value in the line that says why something is made again."""
 REFUSALS = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -99,7 +109,7 @@ def lock(path: Path):
         held.release()
 
 
-def read_json(path: Path, error: type = StaleArtefact, advice: str = "delete it"):
+def read_json(path: Path, error: type = StaleArtefact, advice: str = REMAKE):
     """The content of a JSON file.
 
     Raises `error`, naming the file and ending in `advice`, if there is none, or one nested too deep to be read.
@@ -111,22 +121,34 @@ def read_json(path: Path, error: type = StaleArtefact, advice: str = "delete it"
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """`name: old → new` for each entry that differs."""
-    return [f"{k}: {old.get(k)!r} → {new.get(k)!r}" for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    """`name: old → new` for each entry that differs, values shortened; of an entry that is a dict, each part that differs."""
+    found = []
+    for name in sorted({*old, *new}):
+        a, b = old.get(name), new.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += [f"{name}.{part}" for part in differences(a, b)]
+        elif a != b:
+            found.append(f"{name}: {_short(a)} → {_short(b)}")
+    return found
 
 
-def check(path: Path, depends: dict) -> dict:
-    """The meta of the artefact in folder `path`, after checking that its files are as they were written and
-    that it was made from `depends`.
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
-    Raises StaleArtefact otherwise, naming the file or what changed.
-    """
-    changed = differences(_meta(path)["depends"], depends)
-    if changed:
-        raise StaleArtefact(
-            f"{path} was made from something else ({'; '.join(changed)}); delete it or use another run_dir"
-        )
-    return intact(path)
+
+def again(path: Path, reason: str) -> None:
+    """Says on standard error that what lies at `path` is made again, and why, in one line."""
+    print(f"{AGAIN}{path.parent.name}/{path.name}: {' '.join(reason.split())}", file=sys.stderr, flush=True)
+
+
+def stale(path: Path, depends: dict) -> str:
+    """Why the artefact in folder `path` cannot be used for `depends`: what changed, or which file was altered; else empty."""
+    try:
+        changed = differences(intact(path)["depends"], depends)
+    except StaleArtefact as e:
+        return str(e)
+    return "; ".join(changed)
 
 
 def intact(path: Path) -> dict:
@@ -137,35 +159,37 @@ def intact(path: Path) -> dict:
     meta = _meta(path)
     for name, digest in meta["files"].items():
         if not (path / name).is_file() or sha256(path / name) != digest:
-            raise StaleArtefact(f"{path / name} is missing or was altered after it was made; delete {path}")
+            raise StaleArtefact(f"{path / name} is missing or was altered after it was made; {REMAKE}")
     return meta
 
 
 def _meta(path: Path) -> dict:
     """The meta of an artefact: `depends`, `files` and `made`, each a dict.  Raises StaleArtefact if it is not that."""
-    content = read_json(path / META, advice=f"delete {path}")
+    content = read_json(path / META)
     parts = ("depends", "files", "made")
     if not isinstance(content, dict) or not all(isinstance(content.get(part), dict) for part in parts):
-        raise StaleArtefact(f"{path / META} is not an artefact's; delete {path}")
+        raise StaleArtefact(f"{path / META} is not an artefact's; {REMAKE}")
     return content
 
 
 def made(path: Path, depends: dict, build: Callable[[Path], dict | None]) -> Path:
     """The folder `path`, built by `build(empty folder)` unless it is there already.
 
-    `depends` (JSON) is what it is made from: kept in its `meta.json` and compared at every later
-    use.  `build` may return a dict that is kept as `made` in the meta.  Two processes that want
-    the same folder: one builds, the other waits and uses it.
+    `depends` (JSON) is what it is made from, its code among it: kept in its `meta.json` and compared
+    at every later use.  If anything differs, or the folder was altered, it is built again, and takes
+    the old one's place when it is whole.  `build` may return a dict that is kept as `made` in the
+    meta.  Two processes that want the same folder: one builds, the other waits and uses it.
 
-    Raises StaleArtefact if the folder was altered or made from something else, StorageError if it
-    cannot be written.
+    Raises StorageError if the folder cannot be written.
     """
     path = Path(path)
     depends = json.loads(json.dumps(depends))
     with lock(path):
         if path.exists():
-            check(path, depends)
-            return path
+            reason = stale(path, depends)
+            if not reason:
+                return path
+            again(path, reason)
         for left in path.parent.glob(f".{path.name}.part-*"):  # of a process that died
             shutil.rmtree(left, ignore_errors=True)
         with storage_errors(path):
@@ -173,13 +197,25 @@ def made(path: Path, depends: dict, build: Callable[[Path], dict | None]) -> Pat
             try:
                 notes = build(room) or {}
                 files = {str(f.relative_to(room)): sha256(f) for f in sorted(room.rglob("*")) if f.is_file()}
-                write_json(room / META, {"depends": depends, "files": files, "made": notes})
+                about = {"depends": depends, "files": files, "made": notes, "commit": provenance.commit()}
+                write_json(room / META, about)
                 os.chmod(room, 0o755)
-                os.rename(room, path)
+                replace(room, path)
             except BaseException:
                 shutil.rmtree(room, ignore_errors=True)
                 raise
     return path
+
+
+def replace(room: Path, path: Path) -> None:
+    """Puts the folder `room` in the place of `path`; what was there is moved aside first, then removed."""
+    if path.exists():
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.part-"))
+        os.rename(path, old / path.name)
+        os.rename(room, path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(room, path)
 
 
 def meta(path: Path) -> dict:

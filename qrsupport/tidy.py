@@ -1,6 +1,6 @@
 """Records as tidy frames: one row a record, a replay, or an outcome (right or wrong).
 
-A *cell* is one dataset, backbone, seed, resource set, attack and attack seed, query budget, margin
+A *cell* is one dataset, backbone, seed, setting of the fine-tuning, resource set, attack and attack seed, query budget, margin
 and set of variants attacked jointly.
 """
 
@@ -10,7 +10,7 @@ import pandas as pd
 from . import catalog
 from .errors import StaleArtefact
 
-MODEL = ["dataset", "backbone", "seed"]
+MODEL = ["dataset", "backbone", "seed", "setting"]
 NO_ATTACK = {"resources": "", "attack": "", "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
 CELL = [*MODEL, *NO_ATTACK]
 OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
@@ -30,8 +30,8 @@ def _single(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         keys = sorted(frame.merge(twice[by].head(1), on=by)["made_by"].unique()) if "made_by" in frame else []
         made = f"; made_by {', '.join(keys)}" if keys else ""
         raise StaleArtefact(
-            f"two runs with different parameters share the run directory ({where}{made}); "
-            "delete one of the two folders, or use one run_dir for each"
+            f"two runs with different parameters were put together under one name ({where}{made}); "
+            "read them with runs.load, which tells them apart"
         )
     return frame
 
@@ -62,14 +62,24 @@ def replay_frames(replays) -> pd.DataFrame:
     return _single(df, by).sort_values([*by, "position"], ignore_index=True)
 
 
+def bare(variant: str) -> str:
+    """A variant's name in the catalogue, without the options that `runs.load` may have put behind it."""
+    return variant.partition(" (")[0]
+
+
+def rank(name: str, known: list[str]) -> int:
+    """The place of a name, whatever its options, among those known; behind them if it is none."""
+    return known.index(bare(name)) if bare(name) in known else len(known)
+
+
 def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Rows by `by`; attacks and variants in the catalogue's order."""
     ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer", "joint"]}
     ranks |= {name: list(catalog.VARIANTS) for name in ("variant", "variant_a", "variant_b", "source", "target")}
 
     def key(column: pd.Series) -> pd.Series:
-        order = ranks.get(column.name)
-        return column if order is None else column.map(lambda v: order.index(v) if v in order else len(order))
+        known = ranks.get(column.name)
+        return column if known is None else column.map(lambda v: f"{rank(v, known):04}{v}")
 
     return df.sort_values(by, key=key, kind="stable", ignore_index=True) if len(df) else df
 
@@ -96,7 +106,7 @@ def outcomes_clean(predictions) -> pd.DataFrame:
     """From `records.load_clean`: the whole evaluation split, no attack (resources and attack are empty)."""
     parts = []
     for p in predictions:
-        fixed = {name: p[name] for name in (*MODEL, "variant")}
+        fixed = {"setting": ""} | {name: p[name] for name in (*MODEL, "variant") if name in p}
         fixed |= NO_ATTACK | {"protocol": "clean"}
         right = np.equal(p["labels"], p["predicted"])
         parts.append(pd.DataFrame({"example": p["ids"], "right": right}).assign(**fixed)[OUTCOME])

@@ -14,7 +14,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from . import backbones, catalog, config, data, records, rounding, store
+from . import backbones, catalog, config, data, provenance, records, rounding, store
 
 OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()} | dict.fromkeys(rounding.BITS, ())
 VERSIONS = ("torch", "transformers", "tokenizers")
@@ -44,6 +44,7 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
         "data": dataset.fingerprint,
         "backbone": backbones.digest(p),
         "extra": config.key(extra),
+        "code": provenance.code("training"),
         "versions": {v: version(v) for v in VERSIONS},
     }
     parts = (p.dataset, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))

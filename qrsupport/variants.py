@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, controls, data, ensembles, export, ladder, store, train, weights
+from . import backbones, catalog, config, controls, data, ensembles, export, ladder, provenance, store, train, weights
 from . import victim as victims
 from .errors import BadCheckpoint, UnknownName
 
@@ -27,8 +27,7 @@ def build(p: config.Parameters, name: str) -> Path:
     holds only variant.json: labels, variant, rule, seed, members (variant, folder beside it, digest),
     bytes.
 
-    Raises UnknownName, CannotRun for what this backbone or machine lacks (before any work),
-    StaleArtefact for a folder that was altered, BadCheckpoint for a checkpoint that cannot be
+    Raises UnknownName, CannotRun for what this backbone or machine lacks (before any work), BadCheckpoint for a checkpoint that cannot be
     exported or whose ONNX form answers differently, and as `train.checkpoint`.
     """
     _entry(name)
@@ -40,12 +39,11 @@ def build(p: config.Parameters, name: str) -> Path:
 def depends(p: config.Parameters, name: str) -> dict:
     """What a variant is made from; makes its checkpoint (an ensemble's members) first."""
     entry = _entry(name)
+    about = {"parameters": config.identity(p, name), "code": provenance.code("variants")}
     if entry.members:
-        members = {member: victims.load(build(p, member)).digest for member in entry.members}
-        return {"parameters": config.identity(p, name), "members": members}
+        return about | {"members": {member: victims.load(build(p, member)).digest for member in entry.members}}
     checkpoint = train.checkpoint(p, entry.checkpoint)
-    return {
-        "parameters": config.identity(p, name),
+    return about | {
         "data": data.load(p).fingerprint,
         "checkpoint": store.sha256(checkpoint / "model.safetensors"),
         "tokenizer": store.sha256(checkpoint / "tokenizer.json"),

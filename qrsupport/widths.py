@@ -8,7 +8,7 @@ from .report import _cells, _shown
 from .tables import Html, percent, table, visible
 
 SERIES = {"weights": "w{}", "activations": "a{}", "both": "w{}a{}"}
-PLACE = ["dataset", "backbone", "seed", "resources", "attack", "attack_seed"]
+PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack", "attack_seed"]
 
 
 def variant_table(grid: pd.DataFrame, clean: pd.DataFrame, latencies: dict[str, dict]) -> Html:

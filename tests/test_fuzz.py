@@ -79,7 +79,7 @@ READERS = {
     thesaurus.LISTS: lists,
     "table.pkl": published.sememe_table,
     "vectors.zip": archive,
-    "meta.json": lambda f: (store.meta(f.parent), store.check(f.parent, {}), store.intact(f.parent)),
+    "meta.json": lambda f: (store.meta(f.parent), store.stale(f.parent, {}), store.intact(f.parent)),
     "records.jsonl": lambda f: records.Folder(f.parent).load(),
     "journal.jsonl": lambda f: records.Folder(f.parent).load(),
     "predictions.json": lambda f: records.read_clean(f.parent),
@@ -107,7 +107,7 @@ def test_every_meta(content, lines):
         for use in (
             lambda: records.Folder(file.parent).load(),
             lambda: records.Folder(file.parent).open({}),
-            lambda: store.check(file.parent, {}),
+            lambda: store.stale(file.parent, {}),
             lambda: store.meta(file.parent),
         ):
             with named():

@@ -12,12 +12,12 @@ from qrsupport import chapters
 
 FOLDER = Path(qrsupport.__file__).parent
 MODULES = {f.stem: f.read_text("utf-8") for f in FOLDER.glob("*.py")}
-FOUNDATION = {"errors", "catalog", "config", "store"}
+FOUNDATION = {"errors", "catalog", "config", "store", "provenance"}
 WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "tagging", "perceptron", "offline"}
 # A room of the engine: its modules, and the rooms that it may import; each may import its own and the foundation.
 ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
-    "records": ({"records"}, set()),
+    "records": ({"records", "runs"}, set()),
     "data": ({"data", "embedded", "grammar"}, set()),
     "pretrained": ({"pretrained"}, {"resources"}),
     "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),

@@ -124,7 +124,7 @@ def test_resource_sets_are_never_mixed():
 
 
 def test_two_runs_under_one_name_are_refused():
-    with pytest.raises(StaleArtefact, match="variant=fp32.*aaa, bbb.*run_dir"):
+    with pytest.raises(StaleArtefact, match="variant=fp32.*aaa, bbb.*runs.load"):
         metrics.frames([record(0, made_by="aaa"), record(0, made_by="bbb")])
     with pytest.raises(StaleArtefact, match="variant=fp32"):
         metrics.clean([predictions([1]), predictions([0])])

@@ -74,10 +74,35 @@ def test_a_rerun_of_an_error_replaces_it(tmp_path):
     assert [r.status for r in folder.load()] == [Status.succeeded]
 
 
-def test_records_of_something_else_are_refused_by_name(tmp_path):
-    Folder(tmp_path).open({"model": "abc", "versions": {"textattack": "0.3.11"}})
-    with pytest.raises(StaleArtefact, match="model: 'abc' → 'def'"):
-        Folder(tmp_path).open({"model": "def", "versions": {"textattack": "0.3.11"}})
+@pytest.mark.parametrize("ended", [True, False])
+def test_records_of_something_else_are_set_aside_and_a_line_says_why(tmp_path, capsys, ended):
+    folder = closed(tmp_path / "one")
+    if not ended:
+        folder.append(record(3))
+    old = folder.load()
+    folder.open({"a": 1, "code": {"search": "x"}})
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "code: None → {'search': 'x'}" in said and "superseded-1" in said
+    assert folder.load() == [] and Folder(folder.path / "superseded-1").load() == old
+    assert folder.depends() == {"a": 1, "code": {"search": "x"}}
+    folder.open({"a": 1})
+    assert Folder(folder.path / "superseded-2").depends()["code"] == {"search": "x"}
+
+
+def test_a_move_aside_that_was_stopped_is_gone_on_with(tmp_path, monkeypatch):
+    folder = closed(tmp_path / "one")
+    old, real = folder.load(), os.replace
+
+    def stop(source, target):
+        real(source, target)
+        raise Killed
+
+    monkeypatch.setattr(records.os, "replace", stop)
+    with pytest.raises(Killed):
+        folder.open({"a": 2})
+    monkeypatch.undo()
+    folder.open({"a": 2})
+    assert folder.load() == [] and Folder(folder.path / "superseded-1").load() == old
 
 
 def closed(path, n=3):
@@ -117,12 +142,14 @@ def test_records_that_were_altered_are_refused_by_name(tmp_path, harm):
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"depends": 1}', '{"depends": {}, "records": [1]}'])
-def test_records_without_what_made_them_are_refused(tmp_path, content):
+def test_records_without_what_made_them_are_refused_and_set_aside_by_the_next_run(tmp_path, content, capsys):
     folder, file = closed(tmp_path), tmp_path / "meta.json"
     file.unlink() if content is None else file.write_text(content)
-    for use in (folder.load, lambda: folder.open({"a": 1})):
-        with pytest.raises(StaleArtefact, match=r"meta\.json"):
-            use()
+    with pytest.raises(StaleArtefact, match=r"meta\.json"):
+        folder.load()
+    folder.open({"a": 1})
+    assert folder.load() == [] and "meta.json" in capsys.readouterr().err
+    assert (tmp_path / "superseded-1" / records.RECORDS).exists()
 
 
 class Killed(BaseException):

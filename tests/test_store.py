@@ -35,15 +35,25 @@ def test_a_failed_build_leaves_nothing(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")] == []
 
 
-def test_what_it_was_made_from_is_compared_and_named(tmp_path):
-    store.made(tmp_path / "x", {"data": "a", "options": {"bits": 8}}, write("one"))
-    with pytest.raises(StaleArtefact, match="options: .*8.* → .*4"):
-        store.made(tmp_path / "x", {"data": "a", "options": {"bits": 4}}, write("two"))
-    assert (tmp_path / "x" / "a.txt").read_text() == "one"
+def test_what_was_made_from_something_else_is_made_again_and_a_line_says_why(tmp_path, capsys):
+    old = {"data": "a", "code": {"train": "1", "data": "2"}, "options": {"bits": 8}}
+    for depends, text in ((old, "one"), (old | {"code": {"train": "3", "data": "2"}}, "two")):
+        path = store.made(tmp_path / "x", depends, write(text))
+    said = capsys.readouterr().err
+    assert (path / "a.txt").read_text() == "two" and store.meta(path) == {"by": "two"}
+    assert said.count("\n") == 1 and "x: code.train: '1' → '3'" in said and "data" not in said
+    assert [p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")] == ["x"]
+
+
+def test_a_build_that_fails_leaves_the_old_artefact(tmp_path):
+    path = store.made(tmp_path / "x", {"data": "a"}, write("one"))
+    with pytest.raises(ZeroDivisionError):
+        store.made(path, {"data": "b"}, lambda room: 1 / 0)
+    assert (path / "a.txt").read_text() == "one" and store.intact(path)
 
 
 @pytest.mark.parametrize("harm", ["altered", "truncated", "missing", "meta"])
-def test_an_altered_artefact_is_refused_by_name(tmp_path, harm):
+def test_an_altered_artefact_is_named_and_made_again(tmp_path, harm, capsys):
     path = store.made(tmp_path / "x", {}, write("content"))
     file = path / (store.META if harm == "meta" else "a.txt")
     if harm == "missing":
@@ -51,7 +61,22 @@ def test_an_altered_artefact_is_refused_by_name(tmp_path, harm):
     else:
         file.write_text({"altered": "Content", "truncated": "cont", "meta": "{"}[harm])
     with pytest.raises(StaleArtefact, match=file.name):
-        store.made(path, {}, write("content"))
+        store.intact(path)
+    store.made(path, {}, write("content"))
+    assert file.name in capsys.readouterr().err and store.intact(path) and (path / "a.txt").read_text() == "content"
+
+
+def remake(path, turn):
+    store.made(path, {"turn": turn}, lambda room: write(f"turn {turn}")(room))
+
+
+def test_many_processes_that_make_it_again_leave_one_whole(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    all = [context.Process(target=remake, args=(tmp_path / "x", i % 2)) for i in range(6)]
+    [p.start() for p in all]
+    [p.join() for p in all]
+    assert [p.exitcode for p in all] == [0] * 6 and store.intact(tmp_path / "x")
+    assert {p.name for p in tmp_path.iterdir()} == {"x", ".x.lock"}
 
 
 def build_slowly(path, log):

@@ -1,0 +1,55 @@
+"""What code makes a thing: a digest of each module that takes part, by stage, and the git commit.
+
+A stage names the modules whose change may change what it makes.  What is already told apart by its
+content (data by their fingerprint, resources and models by their digest) brings no module of its
+own.  Comments, docstrings and layout do not count.
+"""
+
+import ast
+import hashlib
+import subprocess
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+ASKING = ("victim", "ensembles")
+STAGES = {
+    "training": ("train", "backbones", "architectures", "rounding"),
+    "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
+    "attack": (
+        "engine", "search", "attacks", "fast", "goals", "texts", "resources", "sources", "published", "thesaurus",
+        "sememes", "encoder", "tagging", "perceptron", "offline", *ASKING,
+    ),
+    "replay": ("replay", *ASKING),
+    "sememes": ("sememes",),
+    "encoder": ("encoder",),
+}  # fmt: skip
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@cache
+def code(stage: str) -> dict[str, str]:
+    """`{module: twelve hexadecimal digits}` of the modules of a stage."""
+    return {name: digest((FOLDER / f"{name}.py").read_text("utf-8")) for name in STAGES[stage]}
+
+
+def digest(text: str) -> str:
+    """Twelve hexadecimal digits of a module's text without comments, docstrings and layout."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+@cache
+def commit() -> str:
+    """The git commit of the checkout that this package lies in, `-dirty` where files differ from it; empty without one."""
+    if not (FOLDER.parent / ".git").exists():
+        return ""
+    command = ["git", "--no-optional-locks", "-C", str(FOLDER), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
