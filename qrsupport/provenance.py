@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ASKING = ("victim", "ensembles")
+ASKING = ("victim", "weights", "ensembles")
 STAGES = {
     "training": ("train", "backbones", "architectures", "rounding"),
     "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),

@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
 from qrsupport import config, data, engine, records, replay, search, variants, workers
-from qrsupport.errors import AttackFailures, NoNetwork, StaleArtefact, UnknownName
+from qrsupport.errors import AttackFailures, NoNetwork, UnknownName
 from qrsupport.records import Folder, Replay, Status
 
 from textattack import Attack  # isort: skip
@@ -94,17 +95,30 @@ def test_more_examples_keep_the_first(p):
     assert again == first and Folder(again).load()[:3] == before and len(Folder(again).load()) == 6
 
 
-def test_what_records_are_made_from_is_compared(p):
-    path = engine.attack(dataclasses.replace(p, attack="pwws", n=2), progress=False)
-    meta = json.loads((path / "meta.json").read_text())
-    changed = json.loads(json.dumps(meta))
-    changed["depends"]["versions"]["textattack"] = "0.0.1"
-    (path / "meta.json").write_text(json.dumps(changed))
-    try:
-        with pytest.raises(StaleArtefact, match="versions.*0.0.1"):
-            engine.attack(dataclasses.replace(p, attack="pwws", n=2), progress=False)
-    finally:
-        (path / "meta.json").write_text(json.dumps(meta))
+def test_records_of_other_versions_are_set_aside_and_made_again(p, tmp_path, capsys):
+    q = dataclasses.replace(p, attack="pwws", n=2, run_dir=str(tmp_path))
+    for kind in ("checkpoints", "variants"):
+        os.symlink(config.run_dir(p) / kind, tmp_path / kind)
+    path = engine.attack(q, progress=False)
+    old, meta = content(path), json.loads((path / "meta.json").read_text())
+    meta["depends"]["versions"]["textattack"] = "0.0.1"
+    (path / "meta.json").write_text(json.dumps(meta))
+    replay.replay(q, "fp32", "fp32")
+    said = capsys.readouterr().err
+    assert "versions.textattack: '0.0.1' → " in said and said.count("made again: ") == 1
+    assert content(path) == old == content(path / "superseded-1")
+
+
+def test_replays_of_records_that_were_made_again_are_made_again(p, tmp_path, capsys, monkeypatch):
+    q = dataclasses.replace(p, attack="pwws", n=2, run_dir=str(tmp_path))
+    for kind in ("checkpoints", "variants"):
+        os.symlink(config.run_dir(p) / kind, tmp_path / kind)
+    replay.replay(q, "fp32", "fp32")
+    code = engine.provenance.code("attack") | {"search": "edited"}
+    monkeypatch.setattr(engine, "provenance", types.SimpleNamespace(code=lambda stage: code))
+    replay.replay(q, "fp32", "fp32")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("made again: ")]
+    assert [line.split("/")[0] for line in lines] == ["made again: attacks", "made again: replays"]
 
 
 def test_replaying_a_source_on_its_own_set_gives_its_direct_result(p):

@@ -9,8 +9,8 @@ import pytest
 import torch
 import transformers as hf
 
-from qrsupport import backbones, catalog, config, data, store, train
-from qrsupport.errors import BadCheckpoint, BadParameter, NoNetwork, StaleArtefact, UnknownName
+from qrsupport import backbones, catalog, config, data, provenance, store, train
+from qrsupport.errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,27 @@ def test_every_parameter_of_the_loop_reaches_it(short):
         assert files(train.checkpoint(dataclasses.replace(short, **change)))["model.safetensors"] != weights, change
 
 
-def test_checkpoint_is_used_again_and_refused_once_altered(short, tmp_path):
+def test_checkpoint_is_used_again_and_made_again_once_altered(short, tmp_path, capsys):
     p = dataclasses.replace(short, train_limit=60, epochs=1, run_dir=str(tmp_path))
     path = train.checkpoint(p)
     stamp = (path / "model.safetensors").stat().st_mtime_ns
     assert train.checkpoint(p) == path and (path / "model.safetensors").stat().st_mtime_ns == stamp
+    weights, content = (path / "model.safetensors").read_bytes(), (path / "config.json").read_text()
     (path / "config.json").write_text("{}")
-    with pytest.raises(StaleArtefact, match="config.json"):
-        train.checkpoint(p)
+    assert "made again" not in capsys.readouterr().err
+    train.checkpoint(p)
+    assert "config.json" in capsys.readouterr().err and (path / "config.json").read_text() == content
+    assert (path / "model.safetensors").read_bytes() == weights
+
+
+def test_other_code_makes_it_again_and_a_line_names_the_module(short, tmp_path, capsys, monkeypatch):
+    p = dataclasses.replace(short, train_limit=60, epochs=1, run_dir=str(tmp_path))
+    stamp = (train.checkpoint(p) / "model.safetensors").stat().st_mtime_ns
+    real = provenance.code
+    monkeypatch.setattr(provenance, "code", lambda stage: real(stage) | {"rounding": "edited"})
+    again = train.checkpoint(p)
+    assert "code.rounding" in capsys.readouterr().err
+    assert (again / "model.safetensors").stat().st_mtime_ns != stamp
 
 
 def test_checkpoint_loads_with_the_data_sets_labels_and_no_pickle(short):
@@ -140,12 +153,13 @@ def test_local_directory_is_fine_tuned(short, local):
     assert (path / "model.safetensors").read_bytes() != (local / "model.safetensors").read_bytes()
 
 
-def test_other_weights_in_the_same_directory_are_noticed(short, local):
+def test_other_weights_in_the_same_directory_are_noticed(short, local, capsys):
     p = dataclasses.replace(short, backbone=str(local), epochs=1)
     train.checkpoint(p)
     hf.AutoModelForSequenceClassification.from_config(hf.AutoConfig.from_pretrained(local)).save_pretrained(local)
-    with pytest.raises(StaleArtefact, match="backbone"):
-        train.checkpoint(p)
+    capsys.readouterr()
+    train.checkpoint(p)
+    assert "made again" in (said := capsys.readouterr().err) and "backbone: " in said
 
 
 def test_bare_encoder_gets_a_head(short, local):
