@@ -193,13 +193,18 @@ def output(job_name: str, run_dir: Path) -> Path:
 
 
 class Relay:
-    """A stream that shows a kernel's progress bars as a line now and then, named, so that jobs can share a terminal."""
+    """A stream that shows a kernel's progress bars as a line now and then, and what is made again at once, named, so that
+    jobs can share a terminal."""
 
     def __init__(self, label: str, every: float = 5.0):
         self.label, self.every, self.last = label, every, time.monotonic()
 
     def write(self, text: str) -> None:
-        bars = [part for part in re.split(r"[\r\n]", text) if "%|" in part]
+        lines = re.split(r"[\r\n]", text)
+        for line in lines:
+            if line.startswith(store.AGAIN):
+                print(f"  {self.label}: {line}", file=sys.stderr, flush=True)
+        bars = [line for line in lines if "%|" in line]
         if bars and time.monotonic() - self.last >= self.every:
             self.last = time.monotonic()
             print(f"  {self.label}: {bars[-1].strip()}", file=sys.stderr, flush=True)

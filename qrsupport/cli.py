@@ -32,6 +32,7 @@ PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE"
 @click.version_option(__version__)
 def cli():
     """Quantization and robustness: what can be chosen, what is at hand, and running it."""
+    config.settle_places()
 
 
 def names() -> dict[str, dict[str, str]]:
@@ -159,6 +160,35 @@ def fetch(names, network):
         pretrained.source(name)
     for name in names:
         click.echo(pretrained.fetch(name, network, lambda line: click.echo(f"  {line}", err=True)))
+
+
+@cli.command()
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@click.option("--remove", multiple=True, metavar="NAME", help="Remove this entry; repeatable.")
+def runs(directory, remove):
+    """What a run directory holds: size, age, parameters; nothing is removed that was not named.
+
+    \b
+    qrsupport runs --remove attacks/NAME --remove checkpoints/NAME
+    """
+    from . import holdings, tables
+
+    folder = directory or config.run_dir(config.Parameters())
+    found = holdings.remove(folder, remove) if remove else holdings.entries(folder)
+    tables.print_table(holdings.table(found))
+    done = f"removed from {folder}" if remove else f"in {folder}"
+    click.echo(f"{len(found)} entries, {sum(e.bytes for e in found) / 1e6:.1f} MB {done}")
+
+
+@cli.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write into.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="The run directory; else the usual one.")
+def export(out, run_dir):
+    """Records, replays and clean predictions, texts included, as Parquet and CSV with a data dictionary."""
+    from . import tabular
+
+    for file in tabular.export(run_dir or config.run_dir(config.Parameters()), out):
+        click.echo(file)
 
 
 @cli.command()

@@ -91,6 +91,9 @@ MODEL = (
 )  # fmt: skip
 ATTACK = ("attack", "resources", "attack_seed", "query_budget", "margin", "joint")
 PLACE = ("network", "run_dir")
+PATHS = ("dataset", "backbone", "backbones")
+"""Parameters beside `run_dir` that may be a path."""
+ENVIRONMENT = ("QRSUPPORT_RUNS", "QRSUPPORT_DATA", "QRSUPPORT_CACHE")
 CHAPTERS = {
     "finetune": (*MODEL, *PLACE),
     "quantize": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *PLACE),
@@ -129,6 +132,10 @@ def check(name: str, value):
     meta = f.metadata
     if name == "setting":
         narrowing(value)
+    if name == "run_dir" and value:
+        value = os.path.abspath(os.path.expanduser(value))
+    if name in PATHS:
+        value = ",".join(map(absolute, split(value))) if meta["each"] else absolute(value)
     if meta["choices"]:
         for item in split(value) if meta["each"] else (value,):
             if item not in meta["choices"]:
@@ -148,6 +155,23 @@ def _check_width(name: str) -> None:
             raise BadParameter(
                 f"bits={bits} is out of range in {name!r}; it must lie in [{catalog.LOWEST_BITS}, {catalog.HIGHEST_BITS}]"
             )
+
+
+def absolute(value: str) -> str:
+    """A path seen from the working directory, so that it means the same from any other; what is none stays as it is."""
+    known = {*catalog.BACKBONES, *catalog.DATASETS, ""}
+    return value if value in known or not _is_path(value) else os.path.abspath(os.path.expanduser(value))
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith((".", "/", "~")) or os.path.exists(value)
+
+
+def settle_places() -> None:
+    """Makes the directories that the environment names absolute, before anything runs elsewhere."""
+    for name in ENVIRONMENT:
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
 
 
 def narrowing(setting: str) -> dict:
@@ -184,6 +208,7 @@ def read(chapter: str, namespace: dict) -> Parameters:
     Call it in the first cell after `parameters`: any other variable is a misspelt parameter and
     raises UnknownName with a suggestion, before any work.
     """
+    settle_places()
     own = CHAPTERS[chapter]
     ignored = {"In", "Out", "exit", "quit", "open", "get_ipython"}
     given = {

@@ -14,7 +14,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 ASKING = ("victim", "weights", "ensembles")
 STAGES = {
-    "training": ("train", "backbones", "architectures", "rounding"),
+    "training": ("train", "backbones", "pretrained", "architectures", "rounding"),
     "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
     "attack": (
         "engine", "search", "attacks", "fast", "goals", "texts", "resources", "sources", "published", "thesaurus",

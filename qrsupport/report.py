@@ -63,9 +63,7 @@ def headline_text(run_dir: Path, setting: str = "") -> str:
     `setting` narrows it and errors are raised as in `runs.load`.
     """
     shown = headline(metrics.headline(*runs.load(run_dir, setting), catalog.PAPER_VARIANTS))
-    return "
-
-".join(filter(None, (plain(shown), backbones(shown))))
+    return "\n\n".join(filter(None, (plain(shown), backbones(shown))))
 
 
 def headline_table(grid: pd.DataFrame) -> Html:

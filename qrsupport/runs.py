@@ -90,11 +90,11 @@ class Names:
 
     def setting(self, p: dict) -> str:
         """What tells a run from others of its model; empty if nothing does."""
-        return _label(_values(p, SETTING), self.settings[_model(p)])
+        return _label(p, SETTING, self.settings[_model(p)])
 
     def variant(self, p: dict, name: str) -> str:
         """A variant's name with the options that tell it from others of its name."""
-        label = _label(_values(p, _own(name)), self.options[_model(p), name])
+        label = _label(p, _own(name), self.options[_model(p), name])
         return f"{name} ({label})" if label else name
 
 
@@ -114,9 +114,12 @@ def _text(value) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def _label(own: tuple, among: set[tuple]) -> str:
-    """The values of `own` that differ among all, defaults left out."""
-    differing = {name for values in among for name, value in values if dict(own)[name] != value}
+def _label(p: dict, names, among: set[tuple]) -> str:
+    """The values of the parameters in `names` that differ among all runs, defaults left out."""
+    own, usual = dict(_values(p, names)), config.Parameters()
+    if isinstance(p.get("backbone"), str):  # what is left open is settled by the backbone
+        usual = config.settled(dataclasses.replace(usual, dataset=p.get("dataset"), backbone=p["backbone"]))
+    differing = {name for values in among for name, value in values if own[name] != value}
     return ", ".join(
-        f"{name}={value}" for name, value in own if name in differing and value != _text(config.FIELDS[name].default)
+        f"{name}={own[name]}" for name in names if name in differing and own[name] != _text(getattr(usual, name))
     )
