@@ -87,11 +87,12 @@ class CannotRun(QRError):
 
 
 class StaleArtefact(QRError):
-    """Raised if: a stored artefact was altered, is truncated, or depends on something that has changed since.
+    """Raised if: a stored file that is to be read was altered or is truncated, or two runs were put together under one name.
 
     What it means: using it would put numbers under a name that they do not belong to; it was left as it is.
 
-    What to do: the message says which; delete the folder named so that it is made again, or use another `run_dir`.
+    What to do: restore the file named, or run again what makes it: that makes it anew by itself, with a line that says
+    why, and sets altered records aside. Runs with other parameters are told apart by `runs.load`.
     """
 
 
