@@ -80,7 +80,7 @@ class Parameters:
 
     network: bool = parameter(False, "may fetch data, backbones and published resources")
     setting: str = parameter(
-        "", "compare only runs with these values, such as `epochs=6, per_channel=false`; empty: all"
+        "", "compare only runs with these values, as the column `setting` shows them; empty: all"
     )
     run_dir: str = parameter("", "where every artefact lies; empty: QRSUPPORT_RUNS or _build/runs of the project")
 
