@@ -24,7 +24,6 @@ FLAGS = {
     "asimddp": "8-bit dot products (ARM)",
     "i8mm": "8-bit matrix products (ARM)",
 }
-NO_OVERFLOW = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
 
@@ -224,11 +223,21 @@ def _cpu():
     try:
         flags = cpu_flags(Path("/proc/cpuinfo").read_text("utf-8"))
     except OSError:
-        return click.echo("  flags unknown: this system has no /proc/cpuinfo")
-    for flag, use in FLAGS.items():
+        flags = None
+        click.echo("  flags unknown: this system has no /proc/cpuinfo")
+    for flag, use in FLAGS.items() if flags is not None else ():
         click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
-    if not flags & set(NO_OVERFLOW):
-        click.echo("  none of those without overflow: the slower exact 8-bit kernel is used")
+    _kernels()
+
+
+def _kernels():
+    """Whether 8-bit products come out right on the fastest kernel and on the exact one: asked, not guessed from flags."""
+    from . import company
+
+    for name, option in (("fastest", False), ("exact", True)):
+        said = "right" if company.kernel_is_exact(option) else "wrong where pairs of products exceed 16 bits"
+        click.echo(f"  8-bit products, {name + ' kernel':16} {said}")
+    click.echo(f"  8-bit kernel in use: {'exact' if company.saturates() else 'fastest'}")
 
 
 def _at_hand():

@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import platform
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from . import catalog, config, data, provenance, records, resources, store, variants, victim, workers
+from . import catalog, company, config, data, provenance, records, resources, store, variants, victim, workers
 from .errors import AttackFailures, UnknownName
 
 VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
@@ -140,9 +141,14 @@ def refuse_errors(folder: records.Folder, n: int) -> None:
         )
 
 
-def host() -> str:
-    """The machine's name, for a record's timing."""
-    return platform.node()
+def timing(start: float) -> dict:
+    """A record's `timing`: seconds since `start` (`time.time()`), the machine's name, which 8-bit kernel it takes, start.
+
+    The kernel belongs here because it changes how long an answer takes, never the answer.
+    """
+    kernel = "exact" if company.saturates() else "fastest"
+    seconds = round(time.time() - start, 4)
+    return {"seconds": seconds, "host": platform.node(), "kernel": kernel, "started": round(start, 3)}
 
 
 def training_attack(p: config.Parameters, progress: bool = True) -> Path:

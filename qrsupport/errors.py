@@ -86,6 +86,15 @@ class CannotRun(QRError):
     """
 
 
+class DependentAnswers(QRError):
+    """Raised if: a classifier's answer to a text of the sample that every run asks again alone is not the one it got first.
+
+    What it means: on this machine an answer depends on the texts asked with it, or is not reproducible; the run stopped.
+
+    What to do: delete the records of this run, set the environment variable `QRSUPPORT_ALONE=1`, run again; please report the message.
+    """
+
+
 class StaleArtefact(QRError):
     """Raised if: a stored file that is to be read was altered or is truncated, or two runs were put together under one name.
 

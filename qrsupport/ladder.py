@@ -1,8 +1,8 @@
 """The precision ladder: from the 32-bit variant's ONNX file to one at another precision.
 
 Each entry of `MADE` is a function of (parameters, folder of the 32-bit variant, file to write); it
-returns what variant.json says beside the rest: `independent_rows` if no activation range depends on
-the text's neighbours, `bytes` where the file's size is not what the precision takes.
+returns what variant.json says beside the rest: `bytes` where the file's size is not what the
+precision takes.  Whether its texts may be asked together is said in `company`, by its name.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, data, export, simulate, weights
+from . import backbones, catalog, company, config, data, export, simulate, weights
 from . import victim as victims
 from .errors import BadParameter, CannotRun
 
@@ -35,7 +35,7 @@ def static(p, source: Path, target: Path, method: str) -> dict:
     train = data.load(p).train
     texts = [train.texts[i] for i in data.sample(train, p.calibration_examples, p.seed)]
     calibrated(source, target, method, texts)
-    return {"independent_rows": True}
+    return {}
 
 
 def calibrated(source: Path, target: Path, method: str, texts) -> None:
@@ -78,7 +78,7 @@ def weight_only(p, source: Path, target: Path, bits: int) -> dict:
     import onnx
 
     onnx.save(_n_bits(weights.load(source / "model.onnx"), bits), target)
-    return {"independent_rows": True}
+    return {}
 
 
 def _n_bits(model, bits: int):
@@ -101,7 +101,7 @@ def half(p, source: Path, target: Path) -> dict:
 
     with export.quiet():
         onnx.save(convert_float_to_float16(weights.load(source / "model.onnx"), keep_io_types=True), target)
-    return {"independent_rows": True}
+    return {}
 
 
 @lru_cache
@@ -117,7 +117,7 @@ def _lacks_n_bits(bits: int) -> str:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", export.OPSET)], ir_version=8)
     try:
-        session = onnxruntime.InferenceSession(_n_bits(model, bits).SerializeToString(), providers=victims.PROVIDERS)
+        session = onnxruntime.InferenceSession(_n_bits(model, bits).SerializeToString(), providers=company.PROVIDERS)
         session.run(None, {"x": np.ones((1, BLOCK), np.float32)})
     except Exception as e:  # onnxruntime's exceptions share no public base
         return f"ONNX Runtime {onnxruntime.__version__} here has no kernel for {bits}-bit weights ({str(e)[:200]})"
@@ -147,9 +147,8 @@ def check(p: config.Parameters, variant: str) -> None:
 
 
 def simulated(p, source: Path, target: Path, weights: int | None, activations: int | None) -> dict:
-    """As `simulate.rewrite`; weights alone leave each row to itself."""
-    found = simulate.rewrite(source / "model.onnx", target, weights, activations)
-    return found | {"independent_rows": activations is None}
+    """As `simulate.rewrite`."""
+    return simulate.rewrite(source / "model.onnx", target, weights, activations)
 
 
 MADE: dict[str, Callable[[config.Parameters, Path, Path], dict]] = {

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 ASKING = ("victim", "weights", "ensembles")
 STAGES = {
     "training": ("train", "backbones", "pretrained", "architectures", "rounding"),
-    "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
+    "variants": ("variants", "export", "controls", "ladder", "simulate", "weights", "data", *ASKING),
     "attack": (
         "engine", "search", "attacks", "fast", "goals", "texts", "resources", "sources", "published", "thesaurus",
         "sememes", "encoder", "tagging", "perceptron", "offline", *ASKING,

@@ -83,5 +83,5 @@ def one(record: records.Record, model: victim.Victim, target: str, made_by: str)
         probabilities_clean=before, probabilities_replayed=after, made_by=made_by,
         query_budget=record.query_budget, margin=record.margin, joint=record.joint,
         execution=catalog.execution(target),
-        timing={"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)},
+        timing=engine.timing(start),
     )  # fmt: skip

@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from . import attacks, engine, fast, goals, records, resources, texts, victim
+from .errors import DependentAnswers
 from .records import Status
 
 
@@ -29,16 +30,16 @@ class Searcher:
             self.attack = fast.accelerate(self.attack)
 
     def __call__(self, example: engine.Example) -> records.Record:
-        """The example's record; an exception becomes a record with status `error`."""
+        """The example's record; an exception becomes a record with status `error`, but for DependentAnswers."""
         start = time.time()
         try:
             outcome = self.outcome(example)
+        except DependentAnswers:
+            raise
         except Exception as e:  # whatever it is: the record names it and the run goes on
             outcome = self.without_acceleration(example, e)
-        timing = {"seconds": round(time.time() - start, 4), "host": engine.host(), "started": round(start, 3)}
-        return engine.record(
-            self.task, example, timing=timing, truncated=self.victim.truncated(example.text), **outcome
-        )
+        truncated = self.victim.truncated(example.text)
+        return engine.record(self.task, example, timing=engine.timing(start), truncated=truncated, **outcome)
 
     def without_acceleration(self, example: engine.Example, why: Exception) -> dict:
         """The outcome by TextAttack's own parts, after the faster ones raised `why`; an error if they raise too."""
@@ -46,6 +47,8 @@ class Searcher:
         try:
             if not self.stock:
                 return Searcher(self.task, stock=True).outcome(example) | {"engine": "textattack", "note": note}
+        except DependentAnswers:
+            raise
         except Exception as e:
             note = f"{type(e).__name__}: {e}"
         return {"status": Status.error, "note": note}

@@ -22,7 +22,7 @@ def build(p: config.Parameters, name: str) -> Path:
     """The folder of variant `name`, made (its checkpoint first) if it is not there.
 
     It holds model.onnx, tokenizer.json and variant.json: labels, max_length (tokens), pad_id,
-    inputs (names), precision, variant, options, simulated, independent_rows (see `victim`), bytes
+    inputs (names), precision, variant, options, simulated, bytes
     (of model.onnx; if simulated, of one that stored its weights at their width).  An ensemble's
     holds only variant.json: labels, variant, rule, seed, members (variant, folder beside it, digest),
     bytes.
@@ -106,7 +106,6 @@ def _build(p: config.Parameters, name: str, room: Path) -> dict:
         "variant": name,
         "precision": entry.precision,
         "simulated": entry.simulated,
-        "independent_rows": entry.precision == "fp32",
         "options": {option: getattr(p, option) for option in entry.options},
     }
     store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
@@ -144,7 +143,7 @@ def _from_fp32(make):
 def _noise(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
     """The 32-bit variant with noise as large, tensor by tensor, as its 8-bit variant's error; the draw ends its name."""
     fp32, int8 = (build(p, name) / "model.onnx" for name in ("fp32", "int8-dynamic"))
-    about |= {"inputs": list(victims.load(fp32.parent).inputs), "precision": "fp32", "independent_rows": True}
+    about |= {"inputs": list(victims.load(fp32.parent).inputs), "precision": "fp32"}
     return controls.noise(fp32, int8, room / "model.onnx", int(entry.precision.rsplit("-")[1]), p.seed)
 
 

@@ -2,17 +2,16 @@
 
 Imports neither torch nor transformers.  An answer depends on the model's file and the text alone:
 each text is asked by itself, unpadded, because dynamic quantization takes one activation range a
-tensor, which a neighbour or padding would change.  Where every operation works on each row by
-itself (`independent_rows` in variant.json: no range taken from the activations at hand), texts of
-one length are asked together if a check at load finds the answers the same to the last bit.
+tensor, which a neighbour or padding would change.  Texts of one length are asked together where
+`company` says that the answers stay the same to the last bit, and why; a seeded sample of all
+answers, one in `ONE_IN`, is asked again alone, and a difference ends the run.
 
-8-bit products: on x86 CPUs with AVX2 or AVX512 but no VNNI, ONNX Runtime's fastest kernel
-(unsigned activations, signed weights) adds pairs of products in 16 bits and saturates.  The session
-option `session.x64quantprecision` makes it take the exact kernel there; CPUs with VNNI and ARM are
-exact anyway.  It is always set, so that an int8 answer is not a property of the CPU.
+8-bit products: where the machine's fastest kernel gets products wrong (`company.saturates`, asked
+once a process), the exact one is taken, so that an int8 answer is not a property of the CPU.
 """
 
 import json
+import random
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,24 +22,23 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from . import store, weights
-from .errors import BadCheckpoint
+from . import company, store, weights
+from .errors import BadCheckpoint, DependentAnswers
 
-EXACT = ("session.x64quantprecision", "1")
-PROVIDERS = ["CPUExecutionProvider"]
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-LARGEST = 32
-"""Most texts of one length asked together."""
+ONE_IN = 100
+"""One answer in so many is asked again alone."""
 
 
 class Victim:
     """An executable classifier in a folder with model.onnx, tokenizer.json and variant.json.
 
     `labels` in class order; `max_length` in tokens; `digest` is `weights.digest`, `bytes` the size of model.onnx and its weights
-    (if simulated, that of a file which stored its weights at their width).
+    (if simulated, that of a file which stored its weights at their width).  `exact`: whether to take the exact 8-bit
+    kernel; None: where this machine's fastest one saturates.
     """
 
-    def __init__(self, path: Path, threads: int = 1, exact: bool = True):
+    def __init__(self, path: Path, threads: int = 1, exact: bool | None = None):
         self.path = Path(path)
         about = _read(self.path)
         self.labels: tuple[str, ...] = tuple(about["labels"])
@@ -50,11 +48,12 @@ class Victim:
         self.digest: str = weights.digest(self.path)
         self.bytes: int = about["bytes"] or (self.path / "model.onnx").stat().st_size
         self.tokenizer = _tokenizer(self.path / "tokenizer.json", self.max_length)
-        self.session = _session(self.path / "model.onnx", threads, exact)
+        self.session = _session(self.path / "model.onnx", threads, company.saturates() if exact is None else exact)
         self._check_fit()
         self._special: list[int] = self.tokenizer.encode("").ids
         self._piece = lru_cache(2**16)(self._piece_ids) if by_piece(self.tokenizer) else None
-        self.together = LARGEST if about["independent_rows"] and self._rows_are_independent() else 1
+        self.together = company.most(about["precision"])
+        self._draw, self._shared = random.Random(self.digest), False
 
     def _check_fit(self) -> None:
         """Raises BadCheckpoint unless the model has a row for the tokenizer's last token and an answer for each label."""
@@ -71,7 +70,10 @@ class Victim:
             )
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Logits, shape (len(texts), classes), float32; any string is a valid text."""
+        """Logits, shape (len(texts), classes), float32; any string is a valid text.
+
+        Raises DependentAnswers if a text of the sample gets another answer alone.
+        """
         found = np.zeros((len(texts), len(self.labels)), np.float32)
         same_length = defaultdict(list)
         ids = [self.ids(text) for text in texts]
@@ -81,7 +83,24 @@ class Victim:
             for start in range(0, len(places), self.together):
                 some = places[start : start + self.together]
                 found[some] = self._ask([ids[i] for i in some])
+                for i in self._sample(some):
+                    self._check_alone(ids[i], found[i], len(some))
         return found
+
+    def _sample(self, places: list[int]) -> list[int]:
+        """Those of the places of texts asked together that are asked again; the first time, at least one."""
+        drawn = [i for i in places if self._draw.random() * ONE_IN < 1]
+        first = len(places) > 1 and not self._shared
+        self._shared |= len(places) > 1
+        return (drawn or places[-1:]) if first else drawn
+
+    def _check_alone(self, ids: list[int], found: np.ndarray, among: int) -> None:
+        alone = self._ask([ids])[0]
+        if not np.array_equal(alone, found, equal_nan=True):
+            raise DependentAnswers(
+                f"{self.path}: a text of {len(ids)} tokens has logits {found.tolist()} among {among} and {alone.tolist()} "
+                "alone; delete the records of this run and set QRSUPPORT_ALONE=1, which asks each text alone"
+            )
 
     def ids(self, text: str) -> list[int]:
         """Token ids with the special ones, at most `max_length`; the same as the tokenizer's for the whole text."""
@@ -93,18 +112,6 @@ class Victim:
 
     def _piece_ids(self, piece: str) -> list[int]:
         return self.tokenizer.encode(piece, add_special_tokens=False).ids
-
-    def _rows_are_independent(self) -> bool:
-        """Whether texts of one length asked together get, to the last bit, the answers they get alone."""
-        numbers = np.random.default_rng(0)
-        for length in (7, 20, 33):
-            ids = numbers.integers(1, self.tokenizer.get_vocab_size(), (11, min(length, self.max_length))).tolist()
-            alone = np.concatenate([self._ask([row]) for row in ids])
-            for size in (2, 3, 11):
-                together = np.concatenate([self._ask(ids[i : i + size]) for i in range(0, len(ids), size)])
-                if not np.array_equal(alone, together):
-                    return False
-        return True
 
     def truncated(self, text: str) -> bool:
         """Whether the text is longer than `max_length` tokens, so that its end is not read."""
@@ -221,12 +228,11 @@ def _read(path: Path) -> dict:
         "inputs": _names(about.get("inputs")) and set(about["inputs"]) <= set(INPUTS),
         "precision": isinstance(about.get("precision"), str),
         "bytes": about.get("bytes") is None or _whole(about["bytes"]),
-        "independent_rows": isinstance(about.get("independent_rows", False), bool),
     }
     if not good or not all(good.values()):
         wrong = ", ".join(name for name in good or () if not good[name]) or "an object was expected"
         raise BadCheckpoint(f"{path / 'variant.json'} is not a variant's ({wrong}); delete {path}")
-    return {"bytes": None, "independent_rows": about["precision"] == "fp32"} | about
+    return {"bytes": None} | about
 
 
 def _names(value) -> bool:
@@ -249,12 +255,7 @@ def _tokenizer(file: Path, max_length: int) -> Tokenizer:
 
 
 def _session(file: Path, threads: int, exact: bool) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    if exact:
-        options.add_session_config_entry(*EXACT)
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=PROVIDERS)
+        return onnxruntime.InferenceSession(str(file), company.options(threads, exact), providers=company.PROVIDERS)
     except Exception as e:  # onnxruntime's exceptions share no public base
         raise BadCheckpoint(f"{file} does not load in ONNX Runtime ({e}); delete {file.parent}") from e

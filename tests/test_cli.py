@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from qrsupport import catalog, chapters, cli, config
+from qrsupport import catalog, chapters, cli, company, config
 
 
 def run(*arguments, **kwargs):
@@ -84,7 +84,8 @@ def test_interrupt_exits_130_and_writes_nothing(tmp_path):
 def test_doctor_names_versions_flags_and_what_is_at_hand(tmp_path):
     done = run("doctor", env={k: v for k, v in os.environ.items() if k != "QRSUPPORT_DATA"} | {"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    for word in (*cli.TOOLS, *cli.FLAGS, "embedded"):
+    kernel = f"8-bit kernel in use: {'exact' if company.saturates() else 'fastest'}"
+    for word in (*cli.TOOLS, *cli.FLAGS, "embedded", kernel):
         assert word in done.stdout
     assert "QRSUPPORT_DATA" in done.stdout  # how to get the rest
 

@@ -21,7 +21,7 @@ ROOMS = {
     "data": ({"data", "embedded", "grammar"}, set()),
     "pretrained": ({"pretrained"}, {"resources"}),
     "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
-    "victim": ({"victim", "ensembles", "weights"}, set()),
+    "victim": ({"victim", "company", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
     "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "victim"}),
@@ -36,7 +36,7 @@ ROOMS = {
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "pretrained"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "pretrained", "victim"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}

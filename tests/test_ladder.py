@@ -85,14 +85,6 @@ def test_an_empty_calibration_set_is_named(few, tmp_path):
         config.make(calibration_examples=0)
 
 
-def test_only_independent_rows_are_asked_together(few):
-    batches = {name: victim.load(variants.build(few, name)).together for name in ("fp32", *KERNELS, "w4", "a4", "w4a4")}
-    for name, size in batches.items():
-        if "dynamic" in name or "a4" in name:
-            assert size == 1, name
-    assert batches["fp32"] == batches["w4"] == victim.LARGEST
-
-
 @pytest.mark.parametrize("name", ["fp32", "int8-dynamic", "int8-static-minmax", "int4-weights", "fp16", "w4", "w4a4"])
 def test_an_answer_does_not_depend_on_company(few, texts, name):
     model = victim.load(variants.build(few, name))

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, data, ensembles, export, store, train, variants, victim, weights
-from qrsupport.errors import BadCheckpoint, UnknownName
+from qrsupport import catalog, data, ensembles, export, ladder, store, train, variants, victim, weights
+from qrsupport.errors import BadCheckpoint, StaleArtefact, UnknownName
 
 
 @pytest.mark.parametrize("backbone", ["bert-small", "distilbert-small"])
@@ -105,3 +107,35 @@ def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
 def test_latency_is_in_milliseconds(tiny):
     found = variants.latency(variants.build(tiny, "fp32"), ["a good film"], 20)
     assert 0.01 < found["low"] <= found["median"] <= found["high"] < 1000 and found["repeats"] == 20
+
+
+AT_ONCE = ("int8-dynamic-channel", "int8-dynamic-unsigned", "int8-dynamic-reduced", "int8-static-minmax")
+
+
+def test_quantizing_leaves_the_folder_of_the_32_bit_variant_alone(tiny):
+    """Also where a name that ONNX Runtime writes beside a model is taken."""
+    p = dataclasses.replace(tiny, calibration_examples=3, epochs=1, train_limit=60)
+    fp32 = variants.build(p, "fp32")
+    (fp32 / "model-inferred.onnx").mkdir()
+    for name in AT_ONCE:
+        ladder.MADE[name](p, fp32, fp32.parent / f"{name}.onnx")
+        assert (fp32.parent / f"{name}.onnx").is_file()
+    assert (fp32 / "model-inferred.onnx").is_dir()
+
+
+def test_processes_quantize_one_checkpoint_at_the_same_time(tiny):
+    fp32 = variants.build(tiny, "fp32")
+    before = {f.name: store.sha256(f) for f in fp32.iterdir()}
+    code = (
+        "import sys; from pathlib import Path; from qrsupport import ladder, config\n"
+        "fp32, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
+        "for i in range(4): ladder.MADE[name](config.Parameters(), fp32, target)"
+    )
+    targets = {name: fp32.parent / f"at-once-{name}.onnx" for name in AT_ONCE[:3]}
+    running = [subprocess.Popen([sys.executable, "-c", code, fp32, targets[n], n], stderr=subprocess.PIPE) for n in targets]
+    for process in running:
+        said = process.communicate(timeout=300)[1].decode()
+        assert process.returncode == 0, said
+    assert {f.name: store.sha256(f) for f in fp32.iterdir()} == before
+    for name, target in targets.items():
+        assert target.read_bytes() == (variants.build(tiny, name) / "model.onnx").read_bytes()
