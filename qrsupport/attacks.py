@@ -7,8 +7,8 @@ resource set; so it is for every recipe, however it names those classes.  Differ
 each because of the data or for reproducibility: WordNet candidates come sorted; a sentence encoder
 brings its own threshold where the recipe's is higher; parts of speech come from the resource set's
 tagger and names of persons and places from lists, in place of flair's; stop words that a recipe does
-not list come from the set; swarms and genetic searches give up on a text without words instead of
-raising an error; of look-alike letters, those that only Bad Characters uses are left out.
+not list come from the set; swarms, genetic searches and input reduction give up on a text without
+words instead of raising an error; of look-alike letters, those that only Bad Characters uses are left out.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from unittest import mock
 
 from . import catalog, offline, published, victim
 from .errors import BadParameter, CannotRun, QRError, UnknownName
-from .parts import Flights, Fluent, Genetic, Homoglyphs, Location, Merge, Name, Swarm
+from .parts import Flights, Fluent, Genetic, Homoglyphs, Location, Merge, Name, Reduction, Swarm
 from .resources import Resources
 
 offline.textattack()
@@ -39,7 +39,7 @@ from textattack.constraints.semantics.sentence_encoders import (
     ThoughtVector,
     UniversalSentenceEncoder,
 )
-from textattack.goal_functions import ClassificationGoalFunction
+from textattack.goal_functions import ClassificationGoalFunction, InputReduction
 from textattack.models.wrappers import ModelWrapper
 from textattack.search_methods import (
     ImprovedGeneticAlgorithm,
@@ -185,6 +185,11 @@ def stand_ins(find) -> dict:
     def encoder(large=False, model_name="", **settings):
         return Encoded(find("encoder"), **settings) if find("encoder") != published.UNIVERSAL else None
 
+    def wordnet(language="eng"):
+        if language != "eng":
+            raise CannotRun(f"the resource sets have English words only, not language={language!r}")
+        return WordNet(find("substitutes"))
+
     def masked(kind, masked_language_model="", tokenizer=None, **settings):
         if not isinstance(masked_language_model, str):
             return None
@@ -205,7 +210,7 @@ def stand_ins(find) -> dict:
         Google1BillionWordsLanguageModel: _refusal(catalog.ATTACKS["genetic"].cannot),
         LearningToWriteLanguageModel: _refusal(catalog.ATTACKS["faster-genetic"].cannot),
         WordSwapGradientBased: _refusal(catalog.GRADIENTS),
-        WordSwapWordNet: lambda language="eng": WordNet(find("substitutes")) if language == "eng" else None,
+        WordSwapWordNet: wordnet,
         WordSwapHowNet: lambda **k: HowNet(find("sememes"), find("tagger"), **k),
         WordSwapMaskedLM: lambda **k: masked(WordSwapMaskedLM, **k),
         WordInsertionMaskedLM: lambda **k: masked(WordInsertionMaskedLM, **k),
@@ -214,6 +219,7 @@ def stand_ins(find) -> dict:
         WordSwapChangeLocation: lambda *a, **k: Location(find("entities"), *a, **k),
         WordSwapHomoglyphSwap: Homoglyphs,
         StopwordModification: stop_words,
+        InputReduction: Reduction,
         ParticleSwarmOptimization: Swarm,
         ParticleSwarmOptimizationLEAP: Flights,
         ImprovedGeneticAlgorithm: Genetic,

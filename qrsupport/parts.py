@@ -12,6 +12,7 @@ offline.textattack()
 
 from textattack.constraints.grammaticality.language_models import GPT2
 from textattack.constraints.grammaticality.language_models.language_model_constraint import LanguageModelConstraint
+from textattack.goal_functions import InputReduction
 from textattack.search_methods import (
     ImprovedGeneticAlgorithm,
     ParticleSwarmOptimization,
@@ -93,3 +94,10 @@ class Flights(_Wordless, ParticleSwarmOptimizationLEAP):
 
 class Genetic(_Wordless, ImprovedGeneticAlgorithm):
     """ImprovedGeneticAlgorithm for every text."""
+
+
+class Reduction(InputReduction):
+    """InputReduction that gives a text without words no score, where upstream's divides by zero."""
+
+    def _get_score(self, model_output, attacked_text):
+        return super()._get_score(model_output, attacked_text) if self.initial_attacked_text.num_words else 0
