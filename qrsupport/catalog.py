@@ -240,111 +240,85 @@ GRADIENTS = "needs the classifier's gradients, which an ONNX file does not give"
 ATTACKS = {
     "textfooler": AttackEntry(
         "TextFooler (Jin et al. 2020): embedding neighbours, greedy by word importance",
-        "TextFoolerJin2019",
-        ("encoder", "neighbours", "tagger"),
-    ),
+        "TextFoolerJin2019", ("encoder", "neighbours", "tagger"),
+    ),  # fmt: skip
     "pwws": AttackEntry(
         "PWWS (Ren et al. 2019): WordNet synonyms, greedy by probability-weighted saliency",
-        "PWWSRen2019",
-        ("substitutes", "stop_words"),
-    ),
+        "PWWSRen2019", ("substitutes", "stop_words"),
+    ),  # fmt: skip
     "pso": AttackEntry(
         "PSO (Zang et al. 2020): sememe substitutes, particle swarm search",
-        "PSOZang2020",
-        ("sememes", "tagger", "stop_words"),
-    ),
+        "PSOZang2020", ("sememes", "tagger", "stop_words"),
+    ),  # fmt: skip
     "deepwordbug": AttackEntry(
         "DeepWordBug (Gao et al. 2018): letters swapped, changed, dropped or added, greedy by word importance",
-        "DeepWordBugGao2018",
-        ("stop_words",),
-    ),
+        "DeepWordBugGao2018", ("stop_words",),
+    ),  # fmt: skip
     "bae": AttackEntry(
         "BAE-R (Garg & Ramakrishnan 2020): a masked language model's words, greedy by word importance",
-        "BAEGarg2019",
-        ("encoder", "tagger", "stop_words", "masked_lm"),
-    ),
+        "BAEGarg2019", ("encoder", "tagger", "stop_words", "masked_lm"),
+    ),  # fmt: skip
     "textbugger": AttackEntry(
         "TextBugger (Li et al. 2018): typing errors, look-alike letters and embedding neighbours, greedy by word importance",
-        "TextBuggerLi2018",
-        ("neighbours", "encoder", "stop_words"),
-    ),
+        "TextBuggerLi2018", ("neighbours", "encoder", "stop_words"),
+    ),  # fmt: skip
     "iga": AttackEntry(
         "IGA (Wang et al. 2019): embedding neighbours, genetic search",
-        "IGAWang2019",
-        ("neighbours", "stop_words"),
-    ),
+        "IGAWang2019", ("neighbours", "stop_words"),
+    ),  # fmt: skip
     "leap": AttackEntry(
         "LEAP (Xiao et al. 2023): WordNet synonyms, particle swarm with Levy flights",
-        "LEAP2023",
-        ("substitutes", "stop_words"),
-    ),
+        "LEAP2023", ("substitutes", "stop_words"),
+    ),  # fmt: skip
     "checklist": AttackEntry(
         "CheckList (Ribeiro et al. 2020): contractions, numbers, names of persons and places, greedy",
-        "CheckList2020",
-        ("entities",),
-    ),
+        "CheckList2020", ("entities",),
+    ),  # fmt: skip
     "pruthi": AttackEntry(
         "Pruthi et al. 2019: one word mistyped (swap, drop, insert, neighbouring key), greedy",
-        "Pruthi2019",
-        ("stop_words",),
-        nearest=("deepwordbug",),
-    ),
+        "Pruthi2019", ("stop_words",), nearest=("deepwordbug",),
+    ),  # fmt: skip
     "input-reduction": AttackEntry(
         "Input reduction (Feng et al. 2018): words dropped, greedy by word importance",
-        "InputReductionFeng2018",
-        ("stop_words",),
+        "InputReductionFeng2018", ("stop_words",),
         goal="fewest words with the same label, so that no record counts as a success",
-    ),
+    ),  # fmt: skip
     "bert-attack": AttackEntry(
         "BERT-Attack (Li et al. 2020): a masked language model's tokens, greedy by word importance",
-        "BERTAttackLi2020",
-        ("encoder", "stop_words", "masked_lm"),
-    ),
+        "BERTAttackLi2020", ("encoder", "stop_words", "masked_lm"),
+    ),  # fmt: skip
     "clare": AttackEntry(
         "CLARE (Li et al. 2020): words replaced, inserted and merged by a masked language model, greedy",
-        "CLARE2020",
-        ("encoder", "tagger", "stop_words", "masked_lm"),
-    ),
+        "CLARE2020", ("encoder", "tagger", "stop_words", "masked_lm"),
+    ),  # fmt: skip
     "kuleshov": AttackEntry(
         "Kuleshov et al. 2017: embedding neighbours that GPT-2 finds fluent, greedy",
-        "Kuleshov2017",
-        ("neighbours", "vectors", "stop_words", "language_model"),
+        "Kuleshov2017", ("neighbours", "vectors", "stop_words", "language_model"),
         goal="a probability of the true label below 0.7, which may leave the label as it was",
-    ),
+    ),  # fmt: skip
     "genetic": AttackEntry(
         "Genetic (Alzantot et al. 2018): embedding neighbours, genetic search",
-        "GeneticAlgorithmAlzantot2018",
-        ("neighbours", "stop_words"),
-        cannot="its language model is a TensorFlow 1 checkpoint, which is not read here",
-        nearest=("iga",),
-    ),
+        "GeneticAlgorithmAlzantot2018", ("neighbours", "stop_words"),
+        cannot="its language model is a TensorFlow 1 checkpoint, which is not read here", nearest=("iga",),
+    ),  # fmt: skip
     "faster-genetic": AttackEntry(
         "Faster genetic (Jia et al. 2019): embedding neighbours, genetic search",
-        "FasterGeneticAlgorithmJia2019",
-        ("neighbours", "stop_words"),
-        cannot="its language model is a pickle, which is not read here",
-        nearest=("iga",),
-    ),
+        "FasterGeneticAlgorithmJia2019", ("neighbours", "stop_words"),
+        cannot="its language model is a pickle, which is not read here", nearest=("iga",),
+    ),  # fmt: skip
     "a2t": AttackEntry(
         "A2T (Yoo & Qi 2021): embedding neighbours, greedy by gradient",
-        "A2TYoo2021",
-        ("encoder", "neighbours", "tagger", "stop_words"),
-        cannot=GRADIENTS,
-    ),
+        "A2TYoo2021", ("encoder", "neighbours", "tagger", "stop_words"), cannot=GRADIENTS,
+    ),  # fmt: skip
     "hotflip": AttackEntry(
         "HotFlip (Ebrahimi et al. 2018): words from the gradient, beam search",
-        "HotFlipEbrahimi2017",
-        ("neighbours", "tagger", "stop_words"),
-        cannot=GRADIENTS,
-    ),
+        "HotFlipEbrahimi2017", ("neighbours", "tagger", "stop_words"), cannot=GRADIENTS,
+    ),  # fmt: skip
     "bad-characters": AttackEntry(
         "Bad Characters (Boucher et al. 2022): invisible and look-alike characters, differential evolution",
-        "BadCharacters2021",
-        (),
-        goal="a label named in advance",
-        cannot="it has to be told one label to reach, and reads a file that TextAttack's package leaves out",
-        nearest=("deepwordbug",),
-    ),
+        "BadCharacters2021", (), goal="a label named in advance",
+        cannot="it has to be told one label to reach, and reads a file that TextAttack's package leaves out", nearest=("deepwordbug",),
+    ),  # fmt: skip
 }
 """Recipes of TextAttack 0.3.11 for classifiers of English text.  Left out: its Chinese, French and Spanish recipes, whose
 words are not English, and Seq2Sick and Morpheus, which attack models that answer with text."""
