@@ -44,7 +44,7 @@ def names() -> dict[str, dict[str, str]]:
         "datasets": catalog.DATASETS,
         "backbones": catalog.BACKBONES,
         "variants": catalog.VARIANTS,
-        "attacks": catalog.ATTACKS,
+        "attacks": {name: catalog.described(name) for name in catalog.ATTACKS},
         "protocols": catalog.PROTOCOLS,
         "resources": catalog.RESOURCES,
         "profiles": catalog.PROFILES,

@@ -11,9 +11,11 @@ from . import catalog
 from .errors import BadParameter, UnknownName
 
 
-def parameter(default, help, *, choices=None, low=None, high=None, each=False):
-    """A dataclass field that carries its help, its valid names (`choices`) or range, and whether it is a list of names."""
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "each": each})
+def parameter(default, help, *, choices=None, low=None, high=None, each=False, imports=False):
+    """A dataclass field that carries its help, its valid names (`choices`) or range, whether it is a list of names,
+    and whether an import path `package.module:Class` will do for a name."""
+    limits = {"choices": choices, "low": low, "high": high, "each": each, "imports": imports}
+    return field(default=default, metadata={"help": help} | limits)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class Parameters:
         choices=catalog.VARIANTS,
         each=True,
     )
-    attack: str = parameter("textfooler", "the recipe", choices=catalog.ATTACKS)
+    attack: str = parameter(
+        "textfooler", "the recipe, or package.module:Class of your own", choices=catalog.ATTACKS, imports=True
+    )
     resources: str = parameter("embedded", "where an attack's words come from", choices=catalog.RESOURCES)
     n: int = parameter(100, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
     attack_seed: int = parameter(0, "seed of the sample and of each example's random state", low=0)
@@ -138,7 +142,7 @@ def check(name: str, value):
         value = ",".join(map(absolute, split(value))) if meta["each"] else absolute(value)
     if meta["choices"]:
         for item in split(value) if meta["each"] else (value,):
-            if item not in meta["choices"]:
+            if item not in meta["choices"] and not (meta["imports"] and _import_path(name, item)):
                 _check_width(item)
                 raise UnknownName(name, item, meta["choices"])
     if (meta["low"] is not None and not value >= meta["low"]) or (
@@ -146,6 +150,16 @@ def check(name: str, value):
     ):
         raise BadParameter(f"{name}={value!r} is out of range; it must lie in [{meta['low']}, {meta['high']}]")
     return value
+
+
+def _import_path(name: str, value: str) -> bool:
+    """Whether `value` has the form of an import path.  Raises BadParameter if it has a colon and another form."""
+    if ":" not in value:
+        return False
+    parts = [part for side in value.split(":") for part in side.split(".")]
+    if value.count(":") > 1 or not all(map(str.isidentifier, parts)):
+        raise BadParameter(f"{name}={value!r} is not an import path of the form package.module:Class")
+    return True
 
 
 def _check_width(name: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from . import catalog, company, config, data, provenance, records, resources, store, variants, victim, workers
-from .errors import AttackFailures, UnknownName
+from .errors import AttackFailures, BadParameter, UnknownName
 
 VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
 
@@ -46,13 +46,46 @@ def example_seed(seed: int, example: str) -> int:
 
 def name(p: config.Parameters, *parts: str) -> str:
     """The readable part of an artefact's folder name."""
-    return "-".join((p.dataset, Path(p.backbone).name, f"s{p.seed}", *parts))
+    return "-".join((p.dataset, Path(p.backbone).name, f"s{p.seed}", *parts)).replace(":", "-")
 
 
 def aimed(p: config.Parameters, variant: str) -> config.Parameters:
     """`p` for an attack on `variant`: `joint` names each other variant once, in the catalogue's order."""
     named = {*config.split(p.joint)} - {variant}
     return dataclasses.replace(p, joint=",".join(name for name in catalog.VARIANTS if name in named))
+
+
+def settled(p: config.Parameters, recipe: type | None = None) -> tuple[config.Parameters, type | None]:
+    """`p` with the recipe's name in it, and the class if it is the reader's own (given, or named by import path)."""
+    if not recipe and ":" not in p.attack:
+        return p, None
+    from . import recipes
+
+    recipe = recipe or recipes.find(p.attack)
+    p = dataclasses.replace(p, attack=recipes.name(recipe))
+    return p, None if p.attack in catalog.ATTACKS else recipe
+
+
+def supply(p: config.Parameters, recipe: type | None = None) -> resources.Resources:
+    """What the attack draws on; all that would stop it is said here, before any work, as `recipes.supply` does."""
+    if recipe:
+        from . import recipes
+
+        return recipes.supply(p, recipe)
+    goal = catalog.ATTACKS[p.attack].goal
+    if (p.margin or p.joint) and goal != catalog.AttackEntry.goal:
+        raise BadParameter(f"margin and joint need an attack that seeks another label; {p.attack} seeks {goal}")
+    return resources.load(p.resources, p.network, p.attack)
+
+
+def identity(p: config.Parameters, variant: str, recipe: type | None = None) -> dict:
+    """The parameters that records of an attack depend on; for a recipe of the reader's own, its source too."""
+    found = config.identity(p, variant, attack=True)
+    if recipe:
+        from . import recipes
+
+        found["recipe"] = recipes.digest(recipe)
+    return found
 
 
 def depends(
@@ -63,11 +96,11 @@ def depends(
     order = data.sample(split, len(split.texts), p.attack_seed)
     texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
     return {
-        "parameters": config.identity(p, variant, attack=True),
+        "parameters": identity(p, variant, recipe),
         "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
         "model": model.digest,
         "joint": {name: victim.load(variants.build(p, name)).digest for name in config.split(p.joint)},
-        "resources": resources.load(p.resources, p.network, "" if recipe else p.attack).digest,
+        "resources": supply(p, recipe).digest,
         "versions": {v: version(v) for v in VERSIONS},
         "code": provenance.code("attack"),
     }
@@ -76,16 +109,14 @@ def depends(
 def attack(p: config.Parameters, variant: str | None = None, progress: bool = True, recipe: type | None = None) -> Path:
     """Attacks `variant` (default `p.variant`) with `p.attack` on `p.n` seeded examples of the evaluation split.
 
-    `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what it
-    loads by the names that `attacks.replacements` lists comes from the resource set.  Returns the
-    folder of records; what is already there is not attacked again.  Raises
-    AttackFailures after the run if examples ended in an error.
+    `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what
+    `attacks.stand_ins` lists comes from the resource set.  Returns the folder of records; what is
+    already there is not attacked again.  Raises CannotRun, MissingResource, NoNetwork or
+    BadParameter before any work if the attack cannot run, AttackFailures after the run if examples ended in an error.
     """
     variant = variant or p.variant
     if variant not in catalog.VARIANTS:
         raise UnknownName("variant", variant, catalog.VARIANTS)
-    if recipe:
-        p = dataclasses.replace(p, attack=recipe.__name__)
     return run(p, variant, data.load(p).eval_split(), "attacks", progress, recipe)
 
 
@@ -93,8 +124,8 @@ def run(
     p: config.Parameters, variant: str, split: data.Split, stage: str, progress: bool, recipe: type | None = None
 ) -> Path:
     """As `attack`, on any split, with the records in a folder of `stage`."""
-    p = aimed(p, variant)
-    resources.load(p.resources, p.network, "" if recipe else p.attack)  # what is missing is said before any work
+    p, recipe = settled(aimed(p, variant), recipe)
+    supply(p, recipe)
     model = victim.load(variants.build(p, variant))
     made_from = depends(p, variant, split, model, recipe)
     made_by = config.key(made_from["parameters"])

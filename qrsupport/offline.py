@@ -13,25 +13,30 @@
 """
 
 import atexit
+import contextlib
+import errno
 import importlib
 import importlib.util
 import logging
 import os
 import shutil
+import socket
 import stat
 import sys
 import tempfile
 import threading
 import types
 from pathlib import Path
+from unittest import mock
 
 from . import store
 from .config import key
-from .errors import MissingResource
+from .errors import MissingResource, NoNetwork
 
 STOP_WORDS = Path(__file__).with_name("stopwords.txt")
 MOVED = ("TA_CACHE_DIR", "TFHUB_CACHE_DIR", "PYTORCH_TRANSFORMERS_CACHE", "HF_HOME", "XDG_CACHE_HOME")
 LAZY = ("jieba", "bert_score", "language_tool_python", "OpenHowNet", "pinyin", "lemminflect")
+HERE = ("127.0.0.1", "::1", "localhost")
 _lock = threading.RLock()
 _private: list[Path] = []
 
@@ -124,6 +129,44 @@ def private() -> Path:
                 p.chmod(0o700 if p.is_dir() else 0o600)
             _private.append(room)
         return _private[0]
+
+
+@contextlib.contextmanager
+def network(allowed: bool):
+    """While this lasts nothing in this process reaches another machine, unless `allowed`.
+
+    Raises NoNetwork if an attempt was refused and what was done without it ended in an error.
+    """
+    refused = []
+
+    def refuse(where):
+        refused.append(str(where))
+        raise OSError(errno.ENETUNREACH, f"the network was not asked for: {where}")
+
+    def connect(own):
+        def inner(self, address):
+            outside = self.family != getattr(socket, "AF_UNIX", None) and address[0] not in HERE
+            return refuse(address[0]) if outside else own(self, address)
+
+        return inner
+
+    def getaddrinfo(host, *args, _own=socket.getaddrinfo, **settings):
+        return _own(host, *args, **settings) if host in (None, "", *HERE) else refuse(host)
+
+    with contextlib.ExitStack() as stack:
+        if not allowed:
+            for name in ("connect", "connect_ex"):
+                put = mock.patch.object(socket.socket, name, connect(getattr(socket.socket, name)))
+                stack.enter_context(put)
+            stack.enter_context(mock.patch.object(socket, "getaddrinfo", getaddrinfo))
+        try:
+            yield
+        except Exception as e:
+            if refused:
+                raise NoNetwork(
+                    f"{', '.join(dict.fromkeys(refused))} was to be reached, which network=False does not allow: {e}"
+                ) from e
+            raise
 
 
 def _import() -> None:

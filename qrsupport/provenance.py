@@ -17,7 +17,7 @@ STAGES = {
     "training": ("train", "backbones", "pretrained", "architectures", "rounding"),
     "variants": ("variants", "export", "controls", "ladder", "simulate", "weights", "data", *ASKING),
     "attack": (
-        "engine", "search", "attacks", "fast", "goals", "texts", "resources", "sources", "published", "thesaurus",
+        "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "texts", "resources", "sources", "published", "thesaurus",
         "sememes", "encoder", "tagging", "perceptron", "offline", *ASKING,
     ),
     "replay": ("replay", *ASKING),

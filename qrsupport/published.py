@@ -145,6 +145,14 @@ class Vectors:
         near = self.nearest[self.rows[word]][1:51].tolist() if word in self.rows else []
         return [self.words[row] for row in near if row in self.words]
 
+    def vector(self, word: str) -> np.ndarray | None:
+        """The vector of a word, or None if it has none."""
+        return self.matrix[self.rows[word]] if word in self.rows else None
+
+    def distance(self, a: str, b: str) -> float:
+        """The squared Euclidean distance of two known words' vectors."""
+        return float(((self.matrix[self.rows[a]] - self.matrix[self.rows[b]]) ** 2).sum())
+
     def cosine(self, a: str, b: str) -> float:
         """The cosine of two known words' vectors."""
         x, y = self.matrix[self.rows[a]], self.matrix[self.rows[b]]

@@ -37,11 +37,11 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
 
     The attack on the source is run first where its records are missing; it is never run again.
     """
-    p = engine.aimed(p, source)
+    p, recipe = engine.settled(engine.aimed(p, source))
     attacked = Folder(engine.attack(p, source))
     model = victim.load(variants.build(p, target))
     parameters = {
-        "source": config.identity(p, source, attack=True),
+        "source": engine.identity(p, source, recipe),
         "target": config.identity(p, target),
     }
     made_by = config.key(parameters)

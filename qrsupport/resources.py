@@ -12,15 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import catalog, config, encoder, offline, published
-from .errors import MissingResource, NoNetwork, QRError, UnknownName
+from .errors import BadParameter, CannotRun, MissingResource, NoNetwork, QRError, UnknownName
 
-PARTS = {
-    "textfooler": ("encoder", "neighbours", "tagger"),
-    "pwws": ("substitutes", "stop_words"),
-    "pso": ("sememes", "tagger", "stop_words"),
-    "deepwordbug": ("stop_words",),
-    "bae": ("encoder", "tagger", "stop_words", "masked_lm"),
-}
+PARTS = {name: entry.parts for name, entry in catalog.ATTACKS.items()}
 ALL = ("encoder", "neighbours", "substitutes", "sememes", "tagger", "stop_words")
 
 
@@ -37,7 +31,10 @@ class Resources:
     - `tagger(words) -> list` of universal tags
     - `encoder`: an encoder.Encoder, or published.UNIVERSAL for TextAttack's own constraint
     - `stop_words`: lower case
-    - `masked_lm`: a masked language model and its tokenizer, in torch; only attacks that need it load it
+    - `entities(words) -> list` of labels with `value` (S-PER, B-PER, E-PER, B-LOC, O, ...) and `score`
+    - `masked_lm`: a masked language model and its tokenizer, in torch
+    - `vectors`: as `neighbours`, with `vectors.vector(word)`
+    - `language_model`: GPT-2 and its tokenizer, in torch
     """
 
     name: str
@@ -48,47 +45,78 @@ class Resources:
     tagger: Callable | None = None
     encoder: object | None = None
     stop_words: frozenset | None = None
+    entities: Callable | None = None
     masked_lm: tuple | None = None
+    vectors: object | None = None
+    language_model: tuple | None = None
 
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits over the set's name and its parts."""
         return config.key([self.name, self.parts])
 
+    def part(self, name: str):
+        """The part of that name.  Raises BadParameter if it was not loaded."""
+        if getattr(self, name) is None:
+            raise BadParameter(f"the attack needs {name}: load the resources with attack= or parts= that name it")
+        return getattr(self, name)
+
     def similarity(self, a: str, b: str) -> float | None:
         """The angular similarity of two texts, in [0, 1]; None if the set has no encoder of ours at hand."""
         return self.encoder.similarity(a, b) if isinstance(self.encoder, encoder.Encoder) else None
 
 
-def load(name: str, network: bool = False, attack: str = "") -> Resources:
-    """The parts of resource set `name` that `attack` needs (empty: all but the masked language model), loaded once a process.
+def load(name: str, network: bool = False, attack: str = "", parts: tuple[str, ...] = ALL) -> Resources:
+    """The parts of resource set `name` that `attack` needs, or those in `parts`, each loaded once a process.
 
     The encoder, which measures the similarity in every record, comes along with any attack if it is at hand.
 
-    Raises UnknownName for a name that does not exist, NoNetwork for `published` unless `network`,
-    MissingResource for a file or library that is not at hand: each before any other work.
+    Raises UnknownName for a name that does not exist, CannotRun for an attack that no classifier
+    here can be attacked with, NoNetwork for `published` unless `network`, MissingResource for a
+    part, file or library that is not at hand: each before any other work, and with what to take instead.
     """
     if name not in catalog.RESOURCES:
         raise UnknownName("resource set", name, catalog.RESOURCES)
     if attack and attack not in PARTS:
         raise UnknownName("attack", attack, PARTS)
+    instead = f"the nearest that can: attack={catalog.instead(attack, name)!r}" if attack else ""
+    if attack and catalog.ATTACKS[attack].cannot:
+        raise CannotRun(f"{attack} cannot run: {catalog.ATTACKS[attack].cannot}; {instead}")
     if name == "published" and not network:
         raise NoNetwork("the published resources are fetched; set network=True, or use resources='local' or 'embedded'")
-    wanted = PARTS[attack] if attack else ALL
-    return _load(name, wanted, offline.data_dir(), os.environ.get("NLTK_DATA"), offline.cache_dir())
+    try:
+        return _load(name, PARTS[attack] if attack else parts, *_places())
+    except MissingResource as e:
+        raise MissingResource(f"{attack}: {e}; {instead}" if attack else str(e)) from e
 
 
-@functools.lru_cache(8)
-def _load(name, wanted, data, nltk_data, cache) -> Resources:
-    """`load`, memoized; the last three arguments only tell apart the places it reads."""
-    from .sources import LOADERS
+def _places() -> tuple:
+    """Where parts are read from, to tell apart what was loaded from other places."""
+    return offline.data_dir(), os.environ.get("NLTK_DATA"), offline.cache_dir()
 
-    loaded = {part: LOADERS[name][part]() for part in wanted}
+
+@functools.lru_cache(16)
+def _load(name, wanted, *places) -> Resources:
+    """`load`, memoized."""
+    loaded = {part: _part(name, part, *places) for part in wanted}
     if "encoder" not in wanted:
         with contextlib.suppress(MissingResource):
-            loaded["encoder"] = LOADERS[name]["encoder"]()
+            loaded["encoder"] = _part(name, "encoder", *places)
     digests = {part: config.key(covers) for part, (_, covers) in loaded.items()}
     return Resources(name, digests, **{part: content for part, (content, _) in loaded.items()})
+
+
+@functools.lru_cache(32)
+def _part(name, part, *_places):
+    """One part of a resource set, and what its digest covers."""
+    from .sources import LOADERS
+
+    if part in catalog.ABSENT[name]:
+        local = "" if part in catalog.ABSENT["local"] else "resources='local' or "
+        raise MissingResource(
+            f"the {name} resources have no {catalog.ABSENT[name][part]}; set {local}resources='published' with network=True"
+        )
+    return LOADERS[name][part]()
 
 
 def status() -> list[dict]:
@@ -112,7 +140,7 @@ def _local_status() -> list[dict]:
         "WordNet": lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET),
         "perceptron tagger": lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON),
         "universal tag map": lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map"),
-        "BAE's masked language model": lambda: sources.data_files(*sources.MASKED_FILES),
+        "masked language model (BAE, BERT-Attack, CLARE)": lambda: sources.data_files(*sources.MASKED_FILES),
     }
     found = []
     for part, check in checks.items():

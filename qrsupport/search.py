@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from . import attacks, engine, fast, goals, records, resources, texts, victim
+from . import attacks, engine, fast, goals, offline, records, texts, victim
 from .errors import DependentAnswers
 from .records import Status
 
@@ -18,11 +18,9 @@ class Searcher:
         self.task, self.victim, self.stock = task, victim.load(task.model), stock
         others = [victim.load(path) for path in task.others]
         self.wrapper = goals.Several([self.victim, *others]) if others else attacks.Wrapper(self.victim)
-        self.words = resources.load(p.resources, p.network, "" if task.recipe else p.attack)
-        if task.recipe:
-            self.attack = attacks.build_recipe(task.recipe, self.words, self.wrapper, p.query_budget)
-        else:
-            self.attack = attacks.build(p.attack, self.words, self.wrapper, p.query_budget)
+        self.words, recipe = engine.supply(p, task.recipe), task.recipe or attacks.RECIPES[p.attack]
+        with offline.network(p.network):
+            self.attack = attacks.build_recipe(recipe, self.words.part, self.wrapper, p.query_budget)
         if p.margin or others:
             goals.aim(self.attack, p.margin)
         self.text = texts.AttackedText if stock else texts.Text
@@ -59,7 +57,9 @@ class Searcher:
         random.seed(seed)
         np.random.seed(seed)
         self.wrapper.asked = 0
-        return self.fields(self.attack.attack(self.text(example.text), example.label))
+        with offline.network(self.task.p.network):
+            result = self.attack.attack(self.text(example.text), example.label)
+        return self.fields(result)
 
     def fields(self, result) -> dict:
         """The record's fields from TextAttack's result."""

@@ -55,6 +55,15 @@ def _embedded_stop_words():
     return frozenset(offline.stop_words()), offline.stop_words()
 
 
+def _entities():
+    """Names of persons and places by TextAttack's own lists, in every set: flair's tagger is a pickle, which is not read."""
+    offline.textattack()
+    from textattack.shared.data import NAMED_ENTITIES, PERSON_NAMES
+
+    lists = [PERSON_NAMES["first"], PERSON_NAMES["last"], NAMED_ENTITIES["country"] + NAMED_ENTITIES["city"]]
+    return tagging.Entities(*lists), lists
+
+
 # local ---------------------------------------------------------------------------------------------------------------
 
 
@@ -141,13 +150,6 @@ def _nltk_stop_words():
     return frozenset(words), words
 
 
-def _embedded_masked_lm():
-    raise MissingResource(
-        "bae needs a masked language model, which the embedded resources have not; "
-        "set resources='local' (QRSUPPORT_DATA holds one) or resources='published' with network=True"
-    )
-
-
 def _local_masked_lm():
     try:
         data, files = data_files(*MASKED_FILES)
@@ -161,15 +163,21 @@ def _local_masked_lm():
 
 def _masked_lm(where, network: bool = False) -> tuple:
     """(model, tokenizer) of a directory or a hub id.  Raises NoNetwork or BadCheckpoint if it does not load."""
+    from transformers import AutoModelForMaskedLM
+
+    return _language_model(AutoModelForMaskedLM, where, network)
+
+
+def _language_model(kind, where, network: bool) -> tuple:
     import transformers as hf
 
     settings = {"local_files_only": not network, "trust_remote_code": False}
     try:
-        model = hf.AutoModelForMaskedLM.from_pretrained(where, use_safetensors=True, **settings)
+        model = kind.from_pretrained(where, use_safetensors=True, **settings)
         return model.eval(), hf.AutoTokenizer.from_pretrained(where, use_fast=True, **settings)
     except (OSError, ValueError, RuntimeError) as e:
-        kind = NoNetwork if network else BadCheckpoint
-        raise kind(f"the masked language model {where} does not load: {e}") from e
+        error = NoNetwork if network else BadCheckpoint
+        raise error(f"the language model {where} does not load: {e}") from e
 
 
 # published -----------------------------------------------------------------------------------------------------------
@@ -211,13 +219,26 @@ def _published_stop_words():
 
 
 def _published_masked_lm():
+    """The model that BAE and BERT-Attack name; CLARE, which names distilroberta-base, gets it too."""
+    model, tokenizer = _masked_lm(MASKED, network=True)
+    return (model, tokenizer), _weights(model)
+
+
+def _published_language_model():
+    import transformers as hf
+
+    model, tokenizer = _language_model(hf.GPT2LMHeadModel, "gpt2", network=True)
+    return (model, tokenizer), _weights(model)
+
+
+def _weights(model) -> str:
+    """A digest of a torch model's weights."""
     import torch
 
-    model, tokenizer = _masked_lm(MASKED, network=True)
     total = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         total.update(name.encode() + tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    return (model, tokenizer), total.hexdigest()
+    return total.hexdigest()
 
 
 LOADERS = {
@@ -228,7 +249,7 @@ LOADERS = {
         "sememes": _embedded_sememes,
         "tagger": _embedded_tagger,
         "stop_words": _embedded_stop_words,
-        "masked_lm": _embedded_masked_lm,
+        "entities": _entities,
     },
     "local": {
         "encoder": _local_encoder,
@@ -237,6 +258,7 @@ LOADERS = {
         "sememes": _local_sememes,
         "tagger": _nltk_tagger,
         "stop_words": _nltk_stop_words,
+        "entities": _entities,
         "masked_lm": _local_masked_lm,
     },
     "published": {
@@ -246,6 +268,9 @@ LOADERS = {
         "sememes": _published_sememes,
         "tagger": _published_tagger,
         "stop_words": _published_stop_words,
+        "entities": _entities,
         "masked_lm": _published_masked_lm,
+        "vectors": _published_neighbours,
+        "language_model": _published_language_model,
     },
 }

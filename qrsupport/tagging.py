@@ -3,6 +3,7 @@
 import functools
 import itertools
 import re
+from typing import NamedTuple
 
 from .perceptron import Perceptron
 
@@ -80,6 +81,48 @@ def _shape(word: str) -> str:
     if word[0].isdigit():
         return "NUM"
     return next((tag for tag, ends in SUFFIXES if len(word) > 4 and word.endswith(ends)), "NOUN")
+
+
+class Label(NamedTuple):
+    """What a tagger of names says of a word: S-PER, B-PER, E-PER, S-LOC, B-LOC, I-LOC, E-LOC or O, and how sure it is."""
+
+    value: str
+    score: float = 1.0
+
+
+class Entities:
+    """Finds names of persons and places by lists: words written as there, with a capital letter.
+
+    A first name alone is a person (S-PER), with any listed last name after it a person's full name
+    (B-PER, E-PER).  Of places, the longest wins.
+    """
+
+    def __init__(self, first, last, places):
+        self.first, self.last = frozenset(first), frozenset(last)
+        self.places = frozenset(tuple(place.split()) for place in places)
+        self.longest = max(map(len, self.places), default=0)
+
+    def __call__(self, words: list[str]) -> list[Label]:
+        """One label a word."""
+        found, at = [], 0
+        while at < len(words):
+            found += self._from(words[at:])
+            at = len(found)
+        return found
+
+    def _from(self, words: list[str]) -> list[Label]:
+        """The labels of the name that `words` begin with, or that of one word outside any."""
+        for length in range(min(self.longest, len(words)), 0, -1):
+            if tuple(words[:length]) in self.places:
+                return _span("LOC", length)
+        if words[0] not in self.first:
+            return [Label("O")]
+        return _span("PER", 2 if len(words) > 1 and words[1] in self.last else 1)
+
+
+def _span(kind: str, length: int) -> list[Label]:
+    marks = ["S"] if length == 1 else ["B", *["I"] * (length - 2), "E"]
+    return [Label(f"{mark}-{kind}") for mark in marks]
 
 
 @functools.lru_cache(1)

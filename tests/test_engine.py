@@ -221,7 +221,7 @@ def test_any_recipe_of_textattack_runs(p):
     task = engine.Task(p, "fp32", variants.build(p, "fp32"), "", DeepWordBugGao2018)
     stock = [search.Searcher(task, stock=True)(e) for e in examples(p, 4)]
     assert [(r.status, r.perturbed, r.queries) for r in found] == [(r.status, r.perturbed, r.queries) for r in stock]
-    assert {r.attack for r in found} == {"DeepWordBugGao2018"} and {r.engine for r in found} == {"qrsupport"}
+    assert {r.attack for r in found} == {"deepwordbug"} and {r.engine for r in found} == {"qrsupport"}
 
 
 def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(p, monkeypatch):

@@ -24,7 +24,7 @@ ROOMS = {
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
-    "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "victim"}),
+    "attacks": ({"attacks", "fast", "goals", "parts", "recipes", "texts"}, {"resources", "victim"}),
     "engine": (
         {"engine", "search", "workers", "replay"},
         {"data", "records", "variants", "victim", "resources", "attacks"},
