@@ -4,7 +4,7 @@
 goal function, search and all their settings are upstream's.  While it runs, the few classes that
 would load data stand for the ones below, which take the same arguments and the data from a resource
 set.  Differences from upstream, each because of the data or for reproducibility: WordNet candidates
-come sorted; a sentence encoder brings its own threshold; PSO's parts of speech come from the
+come sorted; a sentence encoder of another family brings its own threshold; PSO's parts of speech come from the
 resource set's tagger in place of flair's; stop words that a recipe does not list come from the set; PSO gives up
 on a text without words instead of raising an error.
 """
@@ -133,17 +133,17 @@ class Tagged(PartOfSpeech):
 
 
 class Encoded(SentenceEncoder):
-    """The sentence constraint with the resource set's encoder and its threshold; everything else as the recipe says.
+    """The sentence constraint with the resource set's encoder; everything else as the recipe says.
 
-    The encoder's threshold is an angular similarity, 1 - angle / pi; a recipe that compares cosines
-    gets the cosine of the same angle.
+    An encoder of another family than the recipe's brings its own threshold.  That is an angular similarity,
+    1 - angle / pi; a recipe that compares cosines gets the cosine of the same angle.
     """
 
     def __init__(self, encoder, threshold, **settings):
-        least = encoder.threshold
-        if settings.get("metric") == "cosine":
-            least = math.cos(math.pi * (1 - least))
-        super().__init__(threshold=least, **settings)
+        if encoder.threshold is not None:
+            cosine = settings.get("metric") == "cosine"
+            threshold = math.cos(math.pi * (1 - encoder.threshold)) if cosine else encoder.threshold
+        super().__init__(threshold=threshold, **settings)
         self.model = encoder
 
     def encode(self, sentences):

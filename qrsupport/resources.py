@@ -105,7 +105,8 @@ def _local_status() -> list[dict]:
 
     checks = {
         "TextFooler's neighbours": lambda: sources.data_files(sources.thesaurus.LISTS),
-        "material for the sentence encoder": lambda: sources.data_files(
+        "Universal Sentence Encoder": lambda: (sources.pretrained.folder(sources.universal.NAME),),
+        "material for the sentence encoder in its place": lambda: sources.data_files(
             sources.encoder.REVIEWS, sources.encoder.STS.format("dev"), sources.encoder.STS.format("test")
         ),
         "material for PSO's candidates": lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES)),
