@@ -16,6 +16,7 @@ import numpy as np
 
 from .encoder import Encoder
 from .errors import BadCheckpoint
+from .pretrained import UNREADABLE
 
 NAME = "use-multilingual-v3"
 WEIGHTS, PIECES, GRAPH = "weights.npz", "sp.model", "encoder.onnx"
@@ -77,7 +78,7 @@ def read_weights(file: Path) -> dict[str, np.ndarray]:
         with np.load(file, allow_pickle=False) as z:
             found = {name: z[name] for name in z.files}
         return found | {"table": np.stack([found[f"q{i + 1}"] for i in range(CHUNKS)], axis=1).reshape(-1, DIMENSIONS)}
-    except (OSError, ValueError, KeyError, EOFError) as e:
+    except (*UNREADABLE, ValueError, KeyError) as e:
         raise BadCheckpoint(f"{file} does not hold the sentence encoder's weights ({type(e).__name__}: {e})") from e
 
 

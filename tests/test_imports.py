@@ -13,18 +13,19 @@ from qrsupport import chapters
 FOLDER = Path(qrsupport.__file__).parent
 MODULES = {f.stem: f.read_text("utf-8") for f in FOLDER.glob("*.py")}
 FOUNDATION = {"errors", "catalog", "config", "store"}
-WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "tagging", "perceptron", "offline"}
+WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging",
+         "perceptron"}  # fmt: skip
 # A room of the engine: its modules, and the rooms that it may import; each may import its own and the foundation.
 ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records"}, set()),
     "data": ({"data", "embedded", "grammar"}, set()),
-    "pretrained": ({"pretrained"}, {"resources"}),
+    "pretrained": ({"pretrained", "offline"}, set()),
     "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
     "victim": ({"victim", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
-    "resources": (WORDS, {"data"}),
-    "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "victim"}),
+    "resources": (WORDS, {"data", "pretrained"}),
+    "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "pretrained", "victim"}),
     "engine": (
         {"engine", "search", "workers", "replay"},
         {"data", "records", "variants", "victim", "resources", "attacks"},
