@@ -25,6 +25,7 @@ FLAGS = {
     "i8mm": "8-bit matrix products (ARM)",
 }
 NO_OVERFLOW = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
 
@@ -159,6 +160,24 @@ def fetch(names, network):
         pretrained.source(name)
     for name in names:
         click.echo(pretrained.fetch(name, network, lambda line: click.echo(f"  {line}", err=True)))
+
+
+@cli.command()
+@PAIRS
+@click.option("--textfooler", type=FOLDER, help="Published logs of TextFooler, for what its own encoder let pass.")
+@click.option("--spaces", type=FOLDER, help="Published logs by search space, for what our lists leave out.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write.")
+def candidates(pairs, textfooler, spaces, out):
+    """Measure what attacks may use: what each sentence encoder refuses, what the local lists hold.
+
+    \b
+    qrsupport candidates -p n 300 --spaces LOGS --textfooler LOGS --out candidates.json
+    """
+    given = {"dataset": "mr", "resources": "local"} | {name: chapters.value(name, text) for name, text in pairs}
+    from . import encoders, store
+
+    store.write_json(out, encoders.measure(config.make(**given), textfooler, spaces))
+    click.echo(out)
 
 
 @cli.command()

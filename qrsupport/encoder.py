@@ -1,6 +1,7 @@
-"""Sentence encoders that need no download: what takes the Universal Sentence Encoder's place in TextFooler.
+"""Sentence encoders: what any does, and two that need no download.
 
-Both average one vector a word.  `Concepts` (embedded) has no training: words of one concept share
+They take the place of the Universal Sentence Encoder (universal.py) where it is not at hand, and
+average one vector a word.  `Concepts` (embedded) has no training: words of one concept share
 most of their vector.  `Text` (local) learns vectors from reviews by PPMI and a truncated SVD (Levy,
 Goldberg & Dagan 2015) and weighs words by a / (a + p(word)) (Arora, Liang & Ma 2017), and its
 threshold is calibrated on STS-B.  Similarities are angular, 1 - angle / pi, as in TextAttack.

@@ -2,7 +2,7 @@
 
 `load(name, attack=...)` gives what that attack needs and nothing else, after checking that it is at
 hand.  Where a set differs from what a recipe publishes is said where it is made: thesaurus.py
-(neighbours), sememes.py (HowNet), encoder.py (sentence encoder), tagging.py (parts of speech).
+(neighbours), sememes.py (HowNet), encoder.py and universal.py (sentence encoders), tagging.py (parts of speech).
 """
 
 import contextlib

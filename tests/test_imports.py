@@ -26,18 +26,19 @@ ROOMS = {
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data", "pretrained"}),
     "attacks": ({"attacks", "fast", "goals", "texts"}, {"resources", "pretrained", "victim"}),
+    "candidates": ({"encoders", "coverage"}, {"data", "resources", "pretrained", "attacks", "variants"}),
     "engine": (
         {"engine", "search", "workers", "replay"},
         {"data", "records", "variants", "victim", "resources", "attacks"},
     ),
     "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
-    "report": ({"report", "tables", "figures", "diffs", "widths", "measured"}, {"records", "metrics"}),
+    "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates"}, {"records", "metrics"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench", "measure", "pretrained"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags"}, {"records", "report", "resources", "bench", "measure", "pretrained", "candidates"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}
