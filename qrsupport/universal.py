@@ -3,8 +3,8 @@
 TextFooler, BAE and others compare windows of 15 words by an encoder of this family.  Its weights
 and its vocabulary come from a NumPy port on the package index (`pretrained`), of which only the two
 files are read; here the port's arithmetic is written as ONNX operations: a vector a token, beside
-it what three stacks of two convolutions make of 2, 3 and 5 tokens, all normalized, projected, summed
-over the text and divided by the root of its length; then four layers with shortcuts; length one.
+it what three stacks of two convolutions make of 2, 3 and 5 tokens, all normalized, summed over the
+text, projected and divided by the root of its length; then four layers with shortcuts; length one.
 
 It is not the recipe's encoder to the letter: TextAttack fetches version 4 of the English model from
 TensorFlow Hub.  And the port rounds the table of token vectors to 6 bits.
@@ -33,8 +33,7 @@ class Universal(Encoder):
 
     It brings no threshold: each recipe's own applies, because it was set for encoders of this family.
 
-    Texts of one length in tokens are encoded together and never one alone, so that ONNX Runtime multiplies the
-    rows of every batch in one way and a text's vector does not depend on its company.
+    Texts of one length in tokens are encoded together, and a text's vector does not depend on its company.
     """
 
     dimensions = DIMENSIONS
@@ -63,9 +62,8 @@ class Universal(Encoder):
             length = len(ids[order[0]])
             together = [i for i in order[:BATCH] if len(ids[i]) == length]
             order = order[len(together) :]
-            rows = together if len(together) > 1 else together * 2
-            tokens = np.array([ids[i] for i in rows], np.int64)
-            vectors[together] = self.session.run(None, {"tokens": tokens})[0][: len(together)]
+            tokens = np.array([ids[i] for i in together], np.int64)
+            vectors[together] = self.session.run(None, {"tokens": tokens})[0]
         return vectors
 
 
@@ -125,10 +123,14 @@ def graph(weights: dict[str, np.ndarray]):
     vectors = _token_vectors(g)
     features = [vectors, *_convolutions(g, weights, vectors)]
     normal = _normalized(g, weights, g.add("Concat", *features, axis=-1), "ln_g", "ln_b")
-    each = g.add("Add", g.add("MatMul", normal, "cnn_W"), "cnn_b")
     length = g.add("Cast", g.add("Shape", "tokens", start=1, end=2), to=1)
-    text = g.add("Div", g.add("ReduceSum", each, "length axis", keepdims=0), g.add("Sqrt", length))
-    return g.model(_layers(g, text))
+    twice = g.add("Concat", normal, normal, axis=0)  # one text alone would be summed and multiplied in another order
+    total = g.add("ReduceSum", twice, "length axis", keepdims=0)
+    projected = g.add("Add", g.add("MatMul", total, "cnn_W"), g.add("Mul", length, "cnn_b"))
+    both = _layers(g, g.add("Div", projected, g.add("Sqrt", length)))
+    batch = g.add("Shape", "tokens", start=0, end=1)
+    zero = g.constant("zero", np.array([0]))
+    return g.model(g.add("Slice", both, zero, batch, zero))
 
 
 def _token_vectors(g: Graph) -> str:
