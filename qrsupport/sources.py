@@ -148,7 +148,7 @@ def _local_encoder():
     except MissingResource as e:
         folder, depends = encoder_folder()
         if multiprocessing.parent_process() is None:
-            print(f"sentence encoder: word vectors, which refuse next to nothing; {e}", file=sys.stderr, flush=True)
+            print(f"sentence encoder: word vectors from text take its place; {e}", file=sys.stderr, flush=True)
         return encoder.Text(folder), depends
 
 
