@@ -110,7 +110,7 @@ def book(profile, cores, pairs):
     """Run a profile's chapters and build the site; do only what has changed."""
     from . import book
 
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     book.make(profile, given, cores)
 
 
@@ -136,7 +136,7 @@ def measure(pairs, out):
     \b
     qrsupport measure -p variants fp32,int8-dynamic,w4 -p n 200 --out some.json
     """
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     from . import measure, store
 
     p = config.make(**given)

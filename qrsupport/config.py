@@ -148,6 +148,22 @@ def check(name: str, value):
     return value
 
 
+def parse(name: str, value):
+    """`value` of parameter `name` as it is given outside Python, checked: a text, or what papermill makes of one.
+
+    Raises as `check`.
+    """
+    kind = type(FIELDS[name].default) if name in FIELDS else str
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if kind is str or type(value) is kind:
+        return check(name, value)
+    try:
+        text = str(value)
+        return check(name, words[text.lower()] if kind is bool else kind(text))
+    except (ValueError, KeyError) as e:
+        raise BadParameter(f"{name} must be of type {kind.__name__}, not {value!r}") from e
+
+
 def _check_width(name: str) -> None:
     """Raises BadParameter for the name of a simulated variant, such as `w4a8`, with a width that cannot be."""
     for bits in re.findall(r"\d+", name) if re.fullmatch(r"[wa]\d+|w\d+a\d+", name) else ():
@@ -219,7 +235,7 @@ def read(chapter: str, namespace: dict) -> Parameters:
     for name in given:
         if name not in own:
             raise UnknownName(f"parameter of the chapter {chapter!r}", name, own)
-    return make(**given)
+    return make(**{name: parse(name, value) for name, value in given.items()})
 
 
 def project() -> Path:

@@ -91,6 +91,16 @@ def _load(name, wanted, data, nltk_data, cache) -> Resources:
     return Resources(name, digests, **{part: content for part, (content, _) in loaded.items()})
 
 
+def check(name: str, network: bool, attack: str) -> None:
+    """Raises as `load` does for want of a file or of leave to fetch one, and loads and builds nothing that takes long."""
+    if name == "local":
+        for parts, find in _local_checks().values():
+            if {*parts} & {*PARTS[attack]}:
+                find()
+    elif name == "embedded" or not network:
+        load(name, network, attack)
+
+
 def status() -> list[dict]:
     """What is at hand, for `qrsupport doctor`, without loading or fetching it.
 
@@ -100,22 +110,26 @@ def status() -> list[dict]:
     return found + _local_status() + _published_status()
 
 
-def _local_status() -> list[dict]:
+def _local_checks() -> dict[str, tuple[tuple[str, ...], Callable]]:
+    """Material of the set `local` → the parts that need it, and what raises MissingResource if it is not there."""
     from . import sources
 
-    checks = {
-        "TextFooler's neighbours": lambda: sources.data_files(sources.thesaurus.LISTS),
-        "material for the sentence encoder": lambda: sources.data_files(
+    return {
+        "TextFooler's neighbours": (("neighbours",), lambda: sources.data_files(sources.thesaurus.LISTS)),
+        "material for the sentence encoder": (("encoder",), lambda: sources.data_files(
             sources.encoder.REVIEWS, sources.encoder.STS.format("dev"), sources.encoder.STS.format("test")
-        ),
-        "material for PSO's candidates": lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES)),
-        "WordNet": lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET),
-        "perceptron tagger": lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON),
-        "universal tag map": lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map"),
-        "BAE's masked language model": lambda: sources.data_files(*sources.MASKED_FILES),
-    }
+        )),
+        "material for PSO's candidates": (("sememes",), lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES))),
+        "WordNet": (("substitutes", "sememes"), lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET)),
+        "perceptron tagger": (("tagger",), lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON)),
+        "universal tag map": (("tagger",), lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map")),
+        "BAE's masked language model": (("masked_lm",), lambda: sources.data_files(*sources.MASKED_FILES)),
+    }  # fmt: skip
+
+
+def _local_status() -> list[dict]:
     found = []
-    for part, check in checks.items():
+    for part, (_, check) in _local_checks().items():
         try:
             got, how = check(), ""
         except QRError as e:
