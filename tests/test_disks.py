@@ -22,7 +22,7 @@ BUILT = ("int8-dynamic", "int8-static-minmax", "int8-weights", "fp16", "w4a4", "
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """Parameters of a run directory with a checkpoint, its fp32 and its int8-dynamic."""
-    p = config.make(train_limit=200, epochs=1, n=2, attack="pwws", calibration_examples=4,
+    p = config.make(backbone="bert-small", train_limit=200, epochs=1, n=2, attack="pwws", calibration_examples=4,
                     run_dir=str(tmp_path_factory.mktemp("runs")))  # fmt: skip
     variants.build(p, "int8-dynamic")
     return p
@@ -139,7 +139,7 @@ def test_workers_without_shared_memory_are_named(base, tmp_path):
     code = (
         "import sys\nfrom qrsupport import config, engine\nfrom qrsupport.errors import StorageError\n"
         "if __name__ == '__main__':\n"
-        "    p = config.make(train_limit=200, epochs=1, n=4, attack='pwws', attack_seed=5, workers=2, run_dir=sys.argv[1])\n"
+        "    p = config.make(backbone='bert-small', train_limit=200, epochs=1, n=4, attack='pwws', attack_seed=5, workers=2, run_dir=sys.argv[1])\n"
         "    try: engine.attack(p, 'fp32', progress=False)\n"
         "    except StorageError as e: print(e)\n"
     )
