@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,11 +71,27 @@ def stage(executed: list[Path]) -> Path:
     (folder / "nbs").mkdir()
     for chapter, stem in chapters.TEMPLATES.items():
         source = next((f for f in executed if f.name.startswith(stem)), chapters.template(chapter))
-        shutil.copy(source, folder / "nbs" / f"{stem}.ipynb")
+        (folder / "nbs" / f"{stem}.ipynb").write_text(published(source), "utf-8")
     settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
     (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
     return folder
+
+
+def published(notebook: Path) -> str:
+    """An executed notebook as it is given away: without when and where it ran, and no folder of this machine in it."""
+    content = json.loads(notebook.read_text("utf-8"))
+    for part in (content, *content["cells"]):
+        part["metadata"].pop("papermill", None)
+    content["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    places = {Path(notebook).absolute().parents[1]: "run_dir", config.project(): ".", Path(sys.prefix): "python"}
+    places |= {Path(os.environ[name]): name for name in ("QRSUPPORT_DATA", "QRSUPPORT_CACHE") if os.environ.get(name)}
+    places |= {Path.home(): "~"}
+    for place, name in sorted(places.items(), key=lambda item: -len(str(item[0]))):
+        if len(place.parts) > 1:
+            text = re.sub(re.escape(json.dumps(str(place), ensure_ascii=False)[1:-1]) + r"(?![\w-])", name, text)
+    return text
 
 
 def site(executed: list[Path]) -> Path:

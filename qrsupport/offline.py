@@ -159,7 +159,10 @@ class _Lazy(types.ModuleType):
             raise AttributeError(name)
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
+        module = importlib.import_module(self.__name__)
+        if self.__name__ == "jieba":  # else its dictionary is a file of a known name that anyone may have put in /tmp
+            module.dt.tmp_dir = str(private())
+        return getattr(module, name)
 
 
 def _lazy(name: str) -> None:

@@ -12,7 +12,7 @@ from qrsupport import chapters
 
 FOLDER = Path(qrsupport.__file__).parent
 MODULES = {f.stem: f.read_text("utf-8") for f in FOLDER.glob("*.py")}
-FOUNDATION = {"errors", "catalog", "config", "store", "provenance", "disk"}
+FOUNDATION = {"errors", "catalog", "config", "store", "provenance", "disk", "shown"}
 WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "tagging", "perceptron", "offline"}
 # A room of the engine: its modules, and the rooms that it may import; each may import its own and the foundation.
 ROOMS = {
