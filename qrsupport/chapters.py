@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from . import backbones, catalog, config, data, resources, store
-from .errors import ChapterFailed, QRError, StorageError, UnknownName
+from .errors import ChapterFailed, NoRecords, QRError, StorageError, UnknownName
 
 TEMPLATES = {
     "finetune": "01-finetune",
@@ -58,11 +58,11 @@ class Job:
 def template(chapter: str) -> Path:
     """The notebook of a chapter.
 
-    Raises UnknownName if there is no such chapter, StorageError outside a checkout.
+    Raises UnknownName if there is no such chapter, StorageError outside a checkout if none was installed.
     """
     if chapter not in TEMPLATES:
         raise UnknownName("chapter", chapter, TEMPLATES)
-    path = config.project() / "nbs" / f"{TEMPLATES[chapter]}.ipynb"
+    path = config.sources() / "nbs" / f"{TEMPLATES[chapter]}.ipynb"
     if not path.exists():
         raise StorageError(f"{path} is missing; run this from inside a checkout of the project")
     return path
@@ -85,8 +85,10 @@ def parse(chapter: str, pairs) -> dict:
 def check(chapter: str, given: dict) -> None:
     """Refuses what cannot be had before a kernel starts: a backbone, the data, the words of an attack.
 
-    Raises as `backbones.check`, `data.load` and `resources.check`.
+    Raises as `backbones.check`, `data.load` and `resources.check`, and NoRecords where there is nothing to compare.
     """
+    if chapter == "compare":
+        _need_records(config.run_dir(config.make(**given)))
     own, p = config.CHAPTERS[chapter], config.make(**given)
     named = config.split(p.backbones) if "backbones" in own else [p.backbone] if "backbone" in own else []
     for backbone in named:
@@ -96,6 +98,19 @@ def check(chapter: str, given: dict) -> None:
     for name in ("attack", *(["adversarial_attack"] if chapter == "adversarial" else [])):
         if name in own:
             resources.check(p.resources, p.network, getattr(p, name))
+
+
+def _need_records(run_dir: Path) -> None:
+    """Raises NoRecords if a run directory holds none, with the command that reads those of each one beside it."""
+    others = sorted({file.parents[2] for file in run_dir.parent.glob("*/attacks/*/meta.json")})
+    if run_dir not in others:
+        hint = f"others hold some: {'; '.join(map(reader, others))}" if others else "run the attack chapter or `make book`"
+        raise NoRecords(f"no records under {run_dir}; {hint}")
+
+
+def reader(run_dir: Path) -> str:
+    """The command that shows the records of a run directory."""
+    return f"qrsupport run compare -p run_dir {shlex.quote(str(run_dir))}"
 
 
 def plan(profile: str, given: dict | None = None) -> list[Job]:
@@ -186,6 +201,18 @@ def sources(chapter: str) -> list[Path]:
     texts = {path: path.read_text("utf-8") for path in found}
     found |= {f for f in folder.glob("*.tsv") if any(f.name in text for text in texts.values())}
     return sorted(found)
+
+
+def findings(notebook: Path) -> str:
+    """The tables that an executed chapter shows, as text, but not those of texts."""
+    content = json.loads(Path(notebook).read_text("utf-8"))
+    found = []
+    for cell in content["cells"]:
+        for data in (output.get("data", {}) for output in cell.get("outputs", ())):
+            page = "".join(data.get("text/html", ""))
+            if "<table" in page and ">text</th>" not in page:
+                found.append("".join(data["text/plain"]))
+    return "\n\n".join(found)
 
 
 def output(job_name: str, run_dir: Path) -> Path:

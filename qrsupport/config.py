@@ -5,6 +5,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import metadata
 from pathlib import Path
 
 from . import catalog
@@ -129,6 +130,8 @@ def check(name: str, value):
         value = float(value)
     if type(value) is not kind:
         raise BadParameter(f"{name} must be of type {kind.__name__}, not {value!r} ({type(value).__name__})")
+    if kind is str and re.search("[\0\ud800-\udfff]", value):
+        raise BadParameter(f"{name}={value!r} is not UTF-8; if it should be, set PYTHONUTF8=1")
     meta = f.metadata
     if name == "setting":
         narrowing(value)
@@ -242,6 +245,17 @@ def project() -> Path:
     """The nearest folder above the working directory that holds `_toc.yml`, else the working directory."""
     here = Path.cwd()
     return next((d for d in (here, *here.parents) if (d / "_toc.yml").exists()), here)
+
+
+def sources() -> Path:
+    """The folder with the chapters and the book's other sources: the project's, else that which was installed with the package."""
+    if (project() / "nbs").is_dir():
+        return project()
+    try:
+        files = metadata.files("qrsupport") or ()
+    except metadata.PackageNotFoundError:
+        files = ()
+    return next((Path(f.locate()).resolve().parent for f in files if f.name == "_toc.yml"), project())
 
 
 def run_dir(p: Parameters) -> Path:

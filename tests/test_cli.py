@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 
+import pandas
 import pytest
 
-from qrsupport import catalog, chapters, cli, company, config
-from qrsupport.errors import MissingResource, NoNetwork, QRError, UnknownName
+from qrsupport import catalog, chapters, cli, company, config, report
+from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
 
 
 def run(*arguments, **kwargs):
@@ -141,3 +142,29 @@ def test_a_run_directory_that_cannot_be_is_one_line(place, tmp_path):
     done = run("run", "finetune", "-p", "epochs", "1", "-p", "train_limit", "50", env=os.environ | {"QRSUPPORT_RUNS": place})
     assert (done.returncode, done.stderr.splitlines()[-1][:18]) == (2, "error: cannot writ"), done.stderr
     assert place in done.stderr and "Traceback" not in done.stderr
+
+
+def test_compare_names_the_run_directories_that_hold_records(tmp_path):
+    other = tmp_path / "runs-study"
+    (other / "attacks" / "a").mkdir(parents=True)
+    (other / "attacks" / "a" / "meta.json").write_text("{}")
+    with pytest.raises(NoRecords, match=re.escape(f"qrsupport run compare -p run_dir {other}")):
+        chapters.execute("compare", {"run_dir": str(tmp_path / "runs")}, tmp_path / "out.ipynb")
+
+
+def test_a_run_prints_its_tables_and_not_its_texts(tmp_path):
+    shown = report.table(pandas.DataFrame({"variant": ["fp32"], "accuracy": [0.5]}), "Accuracy")
+    texts = report.table(pandas.DataFrame({"text": ["a text"], "label": ["good"]}))
+    outputs = [{"data": {"text/html": part._repr_html_(), "text/plain": repr(part)}} for part in (shown, texts)]
+    file = tmp_path / "out.ipynb"
+    file.write_text(json.dumps({"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]}))
+    assert chapters.findings(file) == repr(shown)
+
+
+def test_a_name_that_is_not_ascii_in_a_locale_that_is(tmp_path):
+    """A run directory, and what is printed."""
+    env = os.environ | {"PYTHONUTF8": "0", "LC_ALL": "POSIX", "PYTHONIOENCODING": ""}
+    small = ["-p", "backbone", "bert-small", "-p", "epochs", "1", "-p", "train_limit", "50"]
+    done = run("run", "finetune", *small, "-p", "run_dir", str(tmp_path / "é"), env=env, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "é" / "chapters").glob("*.ipynb")) and "Traceback" not in done.stderr

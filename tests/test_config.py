@@ -37,6 +37,8 @@ def test_every_parameter_belongs_to_a_chapter_and_has_one_line_of_help():
         ("per_channel", 1, BadParameter),
         ("max_length", 513, BadParameter),
         ("nonsense", 1, UnknownName),
+        ("run_dir", "a\0b", BadParameter),
+        ("backbone", "caf\udce9", BadParameter),
     ],
 )
 def test_bad_values_are_named(name, value, error):
