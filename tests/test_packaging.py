@@ -132,3 +132,15 @@ def test_a_wheel_holds_every_source_of_the_book(installed):
     tracked = [ROOT / "_toc.yml", ROOT / "_config.yml", *(ROOT / "nbs").glob("*.ipynb"), ROOT / "nbs" / "Snakefile",
                *(f for f in (ROOT / "book").rglob("*") if f.is_file())]  # fmt: skip
     assert [f for f in tracked if not (share / f.relative_to(ROOT)).is_file()] == []
+
+
+def test_make_clean_removes_what_the_readme_says_and_no_more(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    places = [tmp_path / name for name in ("_build", ".snakemake", "elsewhere", "cache")]
+    for place in places:
+        place.mkdir()
+    env = os.environ | {"QRSUPPORT_RUNS": str(places[2]), "QRSUPPORT_CACHE": str(places[3])}
+    subprocess.run(["make", "clean"], cwd=tmp_path, env=env, check=True, capture_output=True)
+    assert [place.exists() for place in places] == [False, False, True, True]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "`make clean` removes `_build` and the workflow's notes in `.snakemake`" in readme
