@@ -97,10 +97,11 @@ def run(chapter, pairs, out, label):
 @click.argument("executed", nargs=-1, type=click.Path(path_type=Path))
 def site(executed):
     """Build the site from executed chapters (the workflow's last job)."""
-    from . import book
+    from . import book, store
 
     click.echo("  building the site", err=True)
-    book.site(list(executed))
+    with store.storage_errors(config.project() / "_build"):
+        book.site(list(executed))
 
 
 @cli.command()

@@ -114,7 +114,8 @@ def private() -> Path:
     """This process's temporary directory, gone when it ends: TextAttack's cache and NLTK's stop words."""
     with _lock:
         if not _private:
-            room = Path(tempfile.mkdtemp(prefix="qrsupport-"))
+            with store.storage_errors(Path("temporary files")):
+                room = Path(tempfile.mkdtemp(prefix="qrsupport-"))
             atexit.register(shutil.rmtree, room, ignore_errors=True)
             (room / "post_install_check_3").touch()
             words = room / "nltk_data" / "corpora" / "stopwords" / "english"

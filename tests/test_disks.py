@@ -151,3 +151,14 @@ def test_workers_without_shared_memory_are_named(base, tmp_path):
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert "/dev/shm" in done.stdout and "workers=1" in done.stdout, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_named_by_the_site(tmp_path):
+    root = Path(__file__).parents[1]
+    with small(tmp_path / "project", 4000) as project:
+        for name in ("nbs", "book", "_config.yml", "_toc.yml"):
+            (shutil.copytree if (root / name).is_dir() else shutil.copy)(root / name, project / name)
+        fill(project)
+        done = subprocess.run([sys.executable, "-m", "qrsupport", "site"], check=False, cwd=project, capture_output=True, text=True)  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+    assert f"error: cannot write {project}" in done.stderr
