@@ -74,7 +74,7 @@ def list_(as_json):
 @click.option("--out", type=click.Path(path_type=Path), help="The executed copy; else it goes into the run directory.")
 @click.option("--label", default="", hidden=True)
 def run(chapter, pairs, out, label):
-    """Run CHAPTER with other parameters, checked before any work.
+    """Run CHAPTER with other parameters, checked before any work; print its tables and where the executed copy is.
 
     \b
     qrsupport run attack -p attack pwws -p variant int8-dynamic -p n 20
@@ -86,7 +86,8 @@ def run(chapter, pairs, out, label):
     started = time.monotonic()
     if label:
         click.echo(f"  {label}: started", err=True)
-    click.echo(chapters.execute(chapter, given, out, label))
+    chapters.execute(chapter, given, out, label)
+    click.echo(f"{chapters.findings(out)}\n\n{out}")
     if label:
         from . import book
 
@@ -97,10 +98,11 @@ def run(chapter, pairs, out, label):
 @click.argument("executed", nargs=-1, type=click.Path(path_type=Path))
 def site(executed):
     """Build the site from executed chapters (the workflow's last job)."""
-    from . import book
+    from . import book, store
 
     click.echo("  building the site", err=True)
-    book.site(list(executed))
+    with store.storage_errors(config.project() / "_build"):
+        book.site(list(executed))
 
 
 @cli.command()
@@ -111,7 +113,7 @@ def book(profile, cores, pairs):
     """Run a profile's chapters and build the site; do only what has changed."""
     from . import book
 
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     book.make(profile, given, cores)
 
 
@@ -137,7 +139,7 @@ def measure(pairs, out):
     \b
     qrsupport measure -p variants fp32,int8-dynamic,w4 -p n 200 --out some.json
     """
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     from . import measure, store
 
     p = config.make(**given)
@@ -293,7 +295,13 @@ def _reach(host: str):
 
 
 def main():
-    """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted."""
+    """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted.
+
+    A Python that takes the names of files for ASCII is started again as one that takes them for UTF-8.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        words = [sys.executable, "-m", __package__, *sys.argv[1:]]
+        os.execve(sys.executable, words, os.environ | {"PYTHONUTF8": "1"})
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):

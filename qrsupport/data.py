@@ -300,6 +300,12 @@ def generated(name: str) -> dict[str, Rows]:
     return embedded.generate(name)
 
 
+def fetched(p: Parameters) -> bool:
+    """Whether the dataset would come from the hub."""
+    root = os.environ.get("QRSUPPORT_DATA", "")
+    return p.network and p.dataset in HUB and not (root and (Path(root) / p.dataset).is_dir())
+
+
 def load(p: Parameters) -> Dataset:
     """The dataset `p.dataset`; with `p.train_limit` only so many of its training examples, always the same ones.
 

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from . import backbones, catalog, config, data, provenance, records, rounding, store
+from .shown import markdown
 
 OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()} | dict.fromkeys(rounding.BITS, ())
 VERSIONS = ("torch", "transformers", "tokenizers")
@@ -108,19 +109,19 @@ def card(p: config.Parameters, dataset: data.Dataset, extra: int, count: int, la
     about = [f"- backbone: {entry.about}"] if entry and entry.about else []
     sizes = ", ".join(f"{name} {len(getattr(dataset, name).texts)}" for name in ("train", "validation", "test"))
     lines = [
-        f"# {p.backbone} fine-tuned on {p.dataset}",
+        f"# {markdown(p.backbone)} fine-tuned on {markdown(p.dataset)}",
         "",
         *about,
-        f"- data: {p.dataset}, classes {', '.join(dataset.labels)}; examples: {sizes}; fingerprint {dataset.fingerprint}",
+        f"- data: {markdown(p.dataset)}, classes {', '.join(map(markdown, dataset.labels))}; examples: {sizes}; fingerprint {dataset.fingerprint}",
         f"- adversarial examples added to the training split: {extra}",
         f"- validation after the last epoch: loss {last['validation loss']:.4f}, accuracy {last['validation accuracy']:.4f}",
         f"- parameters of the model: {count}",
-        f"- hardware: {hardware() if device == 'cpu' else device}",
+        f"- hardware: {markdown(hardware() if device == 'cpu' else device)}",
         f"- versions: {', '.join(f'{v} {version(v)}' for v in VERSIONS)}; Python {platform.python_version()}",
         "",
         "| parameter | value |",
         "| --- | --- |",
-        *(f"| {name} | {value} |" for name, value in config.identity(p).items()),
+        *(f"| {name} | {markdown(value)} |" for name, value in config.identity(p).items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -154,6 +154,15 @@ def test_pages_need_no_other_host(made):
         assert not fetched, file.name
 
 
+def test_nothing_published_names_a_folder_of_this_machine(made):
+    folder, _ = made
+    places = [str(place).encode() for place in (folder, folder.parent, ROOT, sys.prefix)]
+    for file in (folder / "_build" / "html").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not [place for place in places if place in content], file
+
+
 def test_every_image_says_what_it_shows(made):
     folder, _ = made
     for stem in chapters.TEMPLATES.values():

@@ -12,7 +12,7 @@ from qrsupport import chapters
 
 FOLDER = Path(qrsupport.__file__).parent
 MODULES = {f.stem: f.read_text("utf-8") for f in FOLDER.glob("*.py")}
-FOUNDATION = {"errors", "catalog", "config", "store", "provenance"}
+FOUNDATION = {"errors", "catalog", "config", "store", "provenance", "disk", "shown"}
 WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging",
          "perceptron"}  # fmt: skip
 # A room of the engine: its modules, and the rooms that it may import; each may import its own and the foundation.
@@ -38,7 +38,7 @@ ROOMS = {
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "pretrained", "victim", "candidates"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "pretrained", "victim", "candidates", "data", "train"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}
