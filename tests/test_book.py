@@ -17,7 +17,7 @@ from qrsupport import book, chapters
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("_config.yml", "_toc.yml", "book", "nbs", "requirements.lock", "qrsupport")
-SMALL = {"backbone": "bert-small", "epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10, "variants": "fp32,w4,a4,w4a4"}
+SMALL = {"backbone": "bert-small", "backbones": "bert-small,t5-mini", "epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10, "variants": "fp32,w4,a4,w4a4"}
 REFUSE = '''
 """Lets Python reach this machine only; whoever tries more is noted and refused."""
 import os, socket

@@ -106,7 +106,7 @@ def test_booleans(text, value):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-p", "backbone", "../x"], "unknown backbone '../x'"),
+        (["-p", "backbone", "../x"], "/x'; choose one of"),
         (["-p", "backbone", ""], "unknown backbone ''"),
         (["-p", "backbone", "some/model"], "has to be fetched"),
         (["-p", "dataset", "mr"], "QRSUPPORT_DATA"),

@@ -132,7 +132,7 @@ def test_profiles_are_parameters():
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("network", "true", True), ("network", "No", False), ("n", "7", 7), ("margin", "1e-1", 0.1), ("run_dir", "7", "7")],
+    [("network", "true", True), ("network", "No", False), ("n", "7", 7), ("margin", "1e-1", 0.1), ("attack", "pso", "pso")],
 )
 def test_a_text_is_read_alike_on_every_command_line(name, text, value):
     """`papermill -p` makes a text, or what it takes for its value, of what `qrsupport run -p` hands on as it is."""

@@ -136,13 +136,13 @@ def test_paths_among_parameters_are_those_of_the_callers_directory(tmp_path, mon
     (tmp_path / "here" / "mine").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     for text in ("mine", "./mine", "../here/mine", str(tmp_path / "here" / "mine")):
-        value = chapters.value(name, text)
+        value = config.parse(name, text)
         assert value == str(tmp_path / "here" / "mine"), text
         monkeypatch.chdir(tmp_path)
-        assert chapters.value(name, value) == value
+        assert config.parse(name, value) == value
         monkeypatch.chdir(tmp_path / "here")
-    assert chapters.value("backbone", "google/switch-base-8") == "google/switch-base-8"
-    assert chapters.value("backbone", "bert-small") == "bert-small"
+    assert config.parse("backbone", "google/switch-base-8") == "google/switch-base-8"
+    assert config.parse("backbone", "bert-small") == "bert-small"
 
 
 def test_directories_of_the_environment_are_made_absolute(tmp_path, monkeypatch):
