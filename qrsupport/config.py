@@ -63,9 +63,7 @@ class Parameters:
         choices=catalog.VARIANTS,
         each=True,
     )
-    attack: str = parameter(
-        "textfooler", "the recipe, or package.module:Class of your own", choices=catalog.ATTACKS, imports=True
-    )
+    attack: str = parameter("textfooler", "the recipe", choices=catalog.ATTACKS, imports=True)
     resources: str = parameter("embedded", "where an attack's words come from", choices=catalog.RESOURCES)
     n: int = parameter(100, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
     attack_seed: int = parameter(0, "seed of the sample and of each example's random state", low=0)
