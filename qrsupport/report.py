@@ -102,7 +102,8 @@ def direct_table(df: pd.DataFrame) -> Html:
 def transfer_table(df: pd.DataFrame) -> Html:
     """From `metrics.transfer`: targets on a source's adversarial set."""
     out = _cells(df, [*metrics.CELL, "source", "target"])
-    out["recovery rate"], out["accuracy, whole set"] = _shown(df, "recovery"), _shown(df, "accuracy")
+    out["recovery rate"] = ["no text fooled the source" if s == "not run" else s for s in _shown(df, "recovery")]
+    out["accuracy, whole set"] = _shown(df, "accuracy")
     out["gain, points"] = [points(100 * v) for v in df.get("gain", ())]
     out["of it from skipped"] = [points(100 * v) for v in df.get("gain_skipped", ())]
     return table(out, TRANSFER)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_metrics import F, K, S, attacks, predictions, replays
 
-from qrsupport import measured, metrics, recovered
+from qrsupport import measured, metrics, recovered, report
 
 COUNT = st.integers(0, 60)
 
@@ -51,6 +51,15 @@ def test_the_sentence_has_its_direction_and_says_when_nothing_was_tested():
     said = recovered.said(recovered.against_controls(made, ["int8-dynamic"]), "int8-dynamic")
     assert "more than no control and less than `noise-1`" in said
     assert "nothing was tested" in recovered.said(recovered.against_controls([], ["int8-dynamic"]), "int8-dynamic")
+
+
+def test_the_tables_say_the_direction_and_that_nothing_fooled_the_source():
+    _, made = two([1] * 3, [0] * 3, [S] * 3)
+    shown = report.recovered_table(recovered.against_controls(made, ["int8-dynamic"])).text
+    assert "int8-dynamic recovers more than noise-1" in shown and "int8-dynamic recovers less than noise-1" in shown
+    _, made = two([1] * 3, [0] * 3, [F] * 3)
+    table = report.transfer_table(metrics.transfer(metrics.replay_frames(made)))
+    assert "no text fooled the source" in table.text and "not run" not in table.text
 
 
 def test_old_files_of_measures_show_no_test_against_the_source():
