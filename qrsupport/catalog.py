@@ -358,7 +358,7 @@ PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textf
 
 PROTOCOLS = {
     "direct": "attack a variant, measure that variant",
-    "transfer": "measure a target on the adversarial set of a source",
+    "transfer": "measure a target on the adversarial set of a source (the paper's, as we read it)",
     "joint": "attack until several variants are fooled at once (parameter `joint`)",
 }
 

@@ -30,7 +30,8 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     "base", "adversarial" (fine-tuned from the backbone on the training split and the successful
     perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
     (fine-tuned from the backbone while rounding, see `rounding`).  `store.meta` of it gives
-    seconds, parameters (count) and, if adversarial, attack_seconds and attack_queries.
+    seconds, parameters (count) and, if adversarial, attack_seconds, attack_queries and how many
+    examples_succeeded (the ones added), examples_failed and examples_skipped (never added).
 
     Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used (before any
     work), and as `data.load` and `store.made`.
@@ -50,7 +51,7 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     }
     parts = (p.dataset, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
     path = config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(depends["parameters"])))
-    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which)) | costs)
+    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which), costs) | costs)
 
 
 def identity(p: config.Parameters, which: str) -> dict:
@@ -73,7 +74,7 @@ def history(path: Path):
 
 
 def fine_tune(
-    p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None
+    p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None, costs=None
 ) -> dict:
     """Fine-tunes `p.backbone` on the training split and `extra` (texts, labels), and writes the checkpoint to `folder`.
 
@@ -98,12 +99,12 @@ def fine_tune(
         tokenizer.save_pretrained(folder)
     count = sum(w.numel() for w in model.parameters())
     store.write_json(folder / "history.json", rows)
-    store.write_text(folder / "card.md", card(p, dataset, len(extra[0]), count, rows[-1], device.type))
+    store.write_text(folder / "card.md", card(p, dataset, tried(len(extra[0]), costs or {}), count, rows[-1], device.type))
     timing = {"seconds": seconds, "host": platform.node(), "started": round(start, 3)}
     return {"seconds": round(time.time() - start, 3), "parameters": count, "timing": timing}
 
 
-def card(p: config.Parameters, dataset: data.Dataset, extra: int, count: int, last: dict, device: str) -> str:
+def card(p: config.Parameters, dataset: data.Dataset, extra: str, count: int, last: dict, device: str) -> str:
     """What is worth knowing of a checkpoint, in Markdown."""
     entry = catalog.BACKBONES.get(p.backbone)
     about = [f"- backbone: {entry.about}"] if entry and entry.about else []
@@ -126,6 +127,14 @@ def card(p: config.Parameters, dataset: data.Dataset, extra: int, count: int, la
     return "\n".join(lines) + "\n"
 
 
+def tried(added: int, costs: dict) -> str:
+    """How many adversarial examples were added, and how the attack on the others ended."""
+    if "examples_skipped" not in costs:
+        return str(added)
+    attacked = costs["examples_succeeded"] + costs["examples_failed"]
+    return f"{added} (attacked {attacked}, failed {costs['examples_failed']}; skipped, label not given: {costs['examples_skipped']})"
+
+
 def hardware() -> str:
     """The CPU's model, as Linux names it, else its architecture."""
     try:
@@ -141,8 +150,11 @@ def _adversarial(p: config.Parameters):
 
     texts, labels = engine.adversarial_training_examples(p)
     made = records.Folder(engine.training_attack(p, progress=False)).load()[: p.adversarial_examples]
+    ended = {s.value: sum(r.status is s for r in made) for s in records.Status}
+    counts = {f"examples_{name}": ended[name] for name in ("succeeded", "failed", "skipped")}
     seconds = round(sum(r.timing.get("seconds", 0.0) for r in made), 3)
-    return (list(texts), list(labels)), {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in made)}
+    costs = {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in made)}
+    return (list(texts), list(labels)), costs | counts
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ ROOMS = {
         {"engine", "search", "workers", "replay"},
         {"data", "records", "variants", "victim", "resources", "attacks", "pretrained"},
     ),
-    "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
+    "metrics": ({"metrics", "tidy", "paper", "recovered"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
     "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates"}, {"records", "metrics"}),
     "bench": (
