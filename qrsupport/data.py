@@ -152,9 +152,7 @@ def polarity_bytes(folder: Path, name: str) -> tuple[Path, bytes]:
     if path.is_file():
         return path, path.read_bytes()
     if not archive.is_file():
-        raise MissingResource(
-            f"neither {path} nor {archive} is there; put sentence polarity v1.0 there (the page Data says where it comes from)"
-        )
+        raise MissingResource(f"neither {path} nor {archive} is there; put sentence polarity v1.0 there (see the page Data)")
     try:
         with zipfile.ZipFile(archive) as z:
             return archive / name, z.read(next(n for n in z.namelist() if Path(n).name == name))
