@@ -230,6 +230,10 @@ def _published_tagger():
 
 
 def _published_encoder():
+    """TextAttack's own by TensorFlow Hub; where that is not installed, the multilingual version in ONNX, if it was fetched."""
+    if not published.has_sentence_encoder() and pretrained.at_hand(universal.NAME):
+        folder, depends = universal_folder()
+        return universal.Universal(folder), ["in place of TensorFlow Hub's", depends]
     published.need_sentence_encoder()
     return published.UNIVERSAL, published.UNIVERSAL
 
