@@ -20,6 +20,7 @@ ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records", "runs"}, set()),
     "data": ({"data", "embedded", "grammar"}, set()),
+    "origins": ({"origins"}, {"pretrained"}),
     "pretrained": ({"pretrained", "offline"}, set()),
     "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
@@ -38,7 +39,14 @@ ROOMS = {
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "pretrained", "victim", "candidates", "data", "train"}),
+    "pace": ({"pace"}, {"train", "bench", "victim"}),
+    "command": (
+        {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning"},
+        {
+            "records", "report", "resources", "bench", "measure", "pretrained", "origins", "pace", "data", "train", "engine",
+            "victim", "candidates",
+        },
+    ),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}
