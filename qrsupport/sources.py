@@ -137,9 +137,10 @@ def universal_folder() -> tuple[Path, dict]:
     Raises MissingResource if its weights were never fetched.
     """
     source = pretrained.folder(universal.NAME)
-    depends = {"files": pretrained.source(universal.NAME).files, "settings": universal.MADE}
+    depends = {"files": pretrained.source(universal.NAME).files}
     folder = offline.cache_dir() / f"encoder-{config.key(depends)}"
-    return store.made(folder, depends, lambda room: universal.build(source, room)), depends
+    made_from = depends | {"code": provenance.code("universal")}
+    return store.made(folder, made_from, lambda room: universal.build(source, room)), depends
 
 
 def encoder_folder() -> tuple[Path, dict]:
