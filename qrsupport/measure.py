@@ -41,10 +41,12 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
         "controls": recovered.against_controls(replays, [name for name in names if name != "fp32"]),
     }
     given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
-    return {
-        "machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}, "parameters": given,
-        "latency": latency, **{kind: plain(table) for kind, table in tables.items()},
-    }  # fmt: skip
+    return made_on() | {"parameters": given, "latency": latency} | {kind: plain(table) for kind, table in tables.items()}
+
+
+def made_on() -> dict:
+    """The CPU and the versions of the libraries that answers depend on."""
+    return {"machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}}
 
 
 def plain(table) -> list[dict]:

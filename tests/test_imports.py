@@ -34,7 +34,7 @@ ROOMS = {
     ),
     "metrics": ({"metrics", "tidy", "paper", "recovered"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
-    "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates"}, {"records", "metrics"}),
+    "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates", "seeds"}, {"records", "metrics"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
