@@ -140,7 +140,7 @@ def measure(pairs, out):
     from . import measure, store
 
     p = config.make(**given)
-    names = config.split(p.variants) if "variants" in given else measure.runnable()
+    names = config.split(p.variants) if "variants" in given else measure.runnable(p)
     store.write_json(out, measure.measure(p, names))
     click.echo(out)
 

@@ -9,9 +9,10 @@ from tqdm.auto import tqdm
 from . import catalog, config, data, engine, ladder, metrics, records, replay, train, variants
 
 
-def runnable() -> list[str]:
-    """Every variant that can run on this machine."""
-    return [name for name in catalog.VARIANTS if not ladder.lacks(name)]
+def runnable(p: config.Parameters) -> list[str]:
+    """Every variant that can run on this machine; of a checkpoint that is taken as it is, those that need no training."""
+    known = {name: entry for name, entry in catalog.VARIANTS.items() if p.epochs or entry.checkpoint == "base"}
+    return [name for name in known if not ladder.lacks(name)]
 
 
 def measure(p: config.Parameters, names, progress: bool = True) -> dict:
@@ -39,6 +40,7 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
         "pairs": metrics.pairs(attacked, replays, clean, against="fp32"),
     }
     given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
+    given["dataset"] = config.dataset_name(p.dataset)
     return {
         "machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}, "parameters": given,
         "latency": latency, **{kind: plain(table) for kind, table in tables.items()},
