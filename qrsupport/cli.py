@@ -191,6 +191,30 @@ def export(out, run_dir):
 
 
 @cli.command()
+@click.argument("checkpoint")
+@click.option("--data", "dataset", required=True, help="A file or directory of labelled texts, or a data set's name.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder of the page; else one in the run directory.")
+@PAIRS
+def audit(checkpoint, dataset, out, pairs):
+    """What 8 bits do to CHECKPOINT, a fine-tuned classifier in Hugging Face layout or ONNX, on your own texts.
+
+    \b
+    qrsupport audit my-model --data reviews.csv -p label_map 0=negative,1=positive
+    """
+    from . import audit as audits
+
+    pairs = [("backbone", checkpoint), ("dataset", dataset), *pairs]
+    given = {name: chapters.value(name, text) for name, text in pairs}
+    attacks = (given["attack"],) if "attack" in given else audits.ATTACKS
+    given = audits.DEFAULTS | {"resources": given.get("resources") or audits.words_at_hand(attacks)} | given
+    p = config.make(**given)
+    click.echo(f"attacks {', '.join(attacks)} with {p.resources} resources: {audits.WORDS[p.resources]}", err=True)
+    found = audits.audit(p, attacks)
+    file = audits.write(found, out or audits.default_folder(p))
+    click.echo(f"{audits.verdict(found)}\n\n{file}")
+
+
+@cli.command()
 @click.option("--network", is_flag=True, help="Also try to reach the package's sources of data.")
 def doctor(network):
     """Versions, CPU flags, and which data and resources are at hand; for the others, how to get them."""

@@ -31,9 +31,8 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     for name in tqdm(names, desc="measure", unit="variant", disable=not progress):
         latency[name] = variants.latency(variants.build(p, name), texts, p.latency_repeats)
         clean.append(records.read_clean(replay.clean(p, name)))
-        attacked += records.Folder(engine.attack(p, name)).load()[: p.n]
-        replayed = records.Folder(replay.replay(p, "fp32", name), records.Replay).load()
-        replays += [r for r in replayed if r.position < p.n]
+        found = attacked_and_replayed(p, name)
+        attacked, replays = attacked + found[0], replays + found[1]
     tables = {
         "grid": metrics.headline(attacked, replays, clean),
         "clean": metrics.clean(clean),
@@ -45,6 +44,13 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
         "machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}, "parameters": given,
         "latency": latency, **{kind: plain(table) for kind, table in tables.items()},
     }  # fmt: skip
+
+
+def attacked_and_replayed(p: config.Parameters, name: str) -> tuple[list[records.Record], list[records.Replay]]:
+    """The first `p.n` records of `p.attack` on variant `name`, and its answers to fp32's adversarial set; made if not there."""
+    attacked = records.Folder(engine.attack(p, name)).load()[: p.n]
+    replayed = records.Folder(replay.replay(p, "fp32", name), records.Replay).load()
+    return attacked, [r for r in replayed if r.position < p.n]
 
 
 def plain(table) -> list[dict]:

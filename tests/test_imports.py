@@ -18,9 +18,9 @@ WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder",
 ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records", "runs"}, set()),
-    "data": ({"data", "embedded", "grammar"}, set()),
+    "data": ({"data", "embedded", "files", "grammar", "hub"}, set()),
     "pretrained": ({"pretrained"}, {"resources"}),
-    "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
+    "train": ({"train", "backbones", "architectures", "given", "rounding"}, {"data", "records", "pretrained", "victim"}),
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data"}),
@@ -32,11 +32,12 @@ ROOMS = {
     "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
     "report": ({"report", "tables", "figures", "diffs", "widths", "measured"}, {"records", "metrics"}),
+    "audit": ({"audit"}, {"data", "train", "variants", "records", "resources", "engine", "metrics", "measure", "report"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "pretrained", "victim"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "audit", "pretrained", "victim"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}
