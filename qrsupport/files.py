@@ -281,8 +281,10 @@ def _column(where: str, name: str, header: list[str], place: int) -> str:
         return name
     near = get_close_matches(name, header, n=1, cutoff=0.5)
     there = ", ".join(repr(column[:SHOWN]) for column in header[:20])
-    advice = f"did you mean {near[0]!r}? Set {('text_column', 'label_column')[place]}"
-    raise BadData(f"{where}: no column {name!r}; the columns are {there}; {advice if near else advice.split('? ')[1]}")
+    near = f"did you mean {near[0]!r}? " if near else ""
+    raise BadData(
+        f"{where}: no column {name!r}; the columns are {there}; {near}set {('text_column', 'label_column')[place]}"
+    )
 
 
 def _row(where: str, text: object, label: object) -> Row:

@@ -137,7 +137,7 @@ def take_onnx(p: config.Parameters, classes: tuple[str, ...], folder: Path) -> v
     named = settings.get("id2label") or {i: f"LABEL_{i}" for i in range(len(classes))}
     outputs = {int(i): str(label) for i, label in named.items()}
     places = order(str(path), outputs, classes, p.label_map)
-    store.write_bytes(folder / ONNX, _turned(model, places).SerializeToString())
+    store.write_bytes(folder / ONNX, _turned(model, places).SerializeToString(deterministic=True))
     store.write_bytes(folder / "tokenizer.json", (path / "tokenizer.json").read_bytes())
     labels = {"id2label": dict(enumerate(classes)), "label2id": {c: i for i, c in enumerate(classes)}}
     store.write_json(folder / "config.json", settings | labels)

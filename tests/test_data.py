@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, data, embedded
+from qrsupport import catalog, config, data, embedded, hub
 from qrsupport.errors import BadData, BadParameter, MissingResource, NoNetwork, QRError, UnknownName
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
