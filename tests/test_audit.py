@@ -25,7 +25,8 @@ def run(tiny, tmp_path_factory):
     command = ["audit", str(train.checkpoint(tiny)), "--data", str(folder / "own.jsonl"), "--out", str(folder / "page"), *pairs]
     done = CliRunner().invoke(cli.cli, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return done.output, folder / "page", folder / "runs", command
+    assert "embedded resources: words from the small thesaurus" in done.stderr
+    return done.stdout, folder / "page", folder / "runs", command
 
 
 def test_the_command_ends_with_the_verdict_and_the_path(run):
@@ -35,7 +36,6 @@ def test_the_command_ends_with_the_verdict_and_the_path(run):
     assert said.startswith("8 bits change clean accuracy by")
     for word in ("Attacked directly by textfooler", "Attacked directly by pwws", "McNemar p", "n 48", "n 6", "MB in place"):
         assert word in said
-    assert "embedded resources: words from the small thesaurus" in output
 
 
 def test_the_page_needs_nothing_and_runs_nothing(run):
@@ -62,7 +62,7 @@ def test_again_attacks_nothing_anew(run):
     assert len(before) == 20
     again = CliRunner().invoke(cli.cli, command, catch_exceptions=False)
     assert again.exit_code == 0 and before == {f: f.read_bytes() for f in before}
-    without_times = [re.sub(r"and answer in .*?thread\)", "", text.splitlines()[-3]) for text in (output, again.output)]
+    without_times = [re.sub(r"and answer in .*?thread\)", "", text.splitlines()[-3]) for text in (output, again.stdout)]
     assert without_times[0] == without_times[1]
 
 
