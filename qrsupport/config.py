@@ -56,7 +56,7 @@ class Parameters:
         high=1000,
     )
     label_map: str = parameter(
-        "", "epochs 0: what the checkpoint's classes are in the data, such as 0=negative,1=positive; empty: by name"
+        "", "epochs 0: pairs that say which class each output of the checkpoint is; empty: by name"
     )
     batch_size: int = parameter(32, "examples per step", low=1, high=4096)
     learning_rate: float = parameter(0.0, "peak learning rate of AdamW; 0: as suits the backbone", low=0, high=1.0)

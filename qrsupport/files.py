@@ -91,7 +91,7 @@ def read_file(path: Path, columns: tuple[str, str]) -> list[Row]:
     if kind == ".parquet":
         return _parquet(path, columns)
     content = _decoded(path)
-    parsed = _json_lines(path, content) if kind == ".jsonl" else _delimited(path, content, kind)
+    parsed = _json_lines(path, content) if kind == ".jsonl" else _delimited(path, content, kind, columns)
     rows = []
     for where, record in parsed:
         text, label = (record[_column(where, name, list(record), i)] for i, name in enumerate(columns))
@@ -190,7 +190,7 @@ def _decoded(path: Path) -> str:
     return text
 
 
-def _delimited(path: Path, content: str, kind: str) -> Iterator[tuple[str, dict]]:
+def _delimited(path: Path, content: str, kind: str, columns: tuple[str, str]) -> Iterator[tuple[str, dict]]:
     """(file and line on which it begins, cells by column) of each record of a CSV or TSV file."""
     reader = csv.reader(io.StringIO(content, newline=""), delimiter="\t" if kind == ".tsv" else ",", strict=True)
     header, line = [], 1
@@ -200,6 +200,8 @@ def _delimited(path: Path, content: str, kind: str) -> Iterator[tuple[str, dict]
             if not header and cells:
                 header = [cell.strip() for cell in cells]
                 _no_duplicates(where, header)
+                for i, name in enumerate(columns):
+                    _column(where, name, header, i)
             elif cells:
                 if len(cells) != len(header):
                     raise BadData(f"{where}: {len(cells)} cells, the header has {len(header)}; quote what holds delimiters")
