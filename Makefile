@@ -3,7 +3,7 @@
 # make test    the environment, all tests
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
 # make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
-# make clean   remove what `make book` made (not the environment)
+# make clean   remove _build and .snakemake (not the environment, a QRSUPPORT_RUNS elsewhere, or the cache directory)
 #
 # PYTHON   the Python that makes the environment, 3.11 or later
 # PROFILE  quick (default), study or paper; see `qrsupport list`

@@ -5,7 +5,7 @@ goal function, search and all their settings are upstream's.  While it runs, eac
 load data makes one of those below (`stand_ins`), which take the same arguments and the data from a
 resource set; so it is for every recipe, however it names those classes.  Differences from upstream,
 each because of the data or for reproducibility: WordNet candidates come sorted; a sentence encoder
-brings its own threshold where the recipe's is higher; parts of speech come from the resource set's
+of another family brings its own threshold where the recipe's is higher; parts of speech come from the resource set's
 tagger and names of persons and places from lists, in place of flair's; stop words that a recipe does
 not list come from the set; swarms, genetic searches and input reduction give up on a text without
 words instead of raising an error; of look-alike letters, those that only Bad Characters uses are left out.
@@ -156,17 +156,18 @@ class Tagged(PartOfSpeech):
 
 
 class Encoded(SentenceEncoder):
-    """The sentence constraint with the resource set's encoder and its threshold; everything else as the recipe says.
+    """The sentence constraint with the resource set's encoder; everything else as the recipe says.
 
-    The encoder's threshold is an angular similarity, 1 - angle / pi; a recipe that compares cosines
-    gets the cosine of the same angle, and one that asks for less keeps its own.
+    An encoder of another family than the recipe's brings its own threshold.  That is an angular similarity,
+    1 - angle / pi; a recipe that compares cosines gets the cosine of the same angle, and one that asks for less keeps
+    its own.
     """
 
     def __init__(self, encoder, threshold=0.8, metric="angular", **settings):
-        least = encoder.threshold
-        if metric == "cosine":
-            least = math.cos(math.pi * (1 - least))
-        super().__init__(threshold=min(threshold, least), metric=metric, **settings)
+        if encoder.threshold is not None:
+            own = math.cos(math.pi * (1 - encoder.threshold)) if metric == "cosine" else encoder.threshold
+            threshold = min(threshold, own)
+        super().__init__(threshold=threshold, metric=metric, **settings)
         self.model = encoder
 
     def encode(self, sentences):

@@ -38,9 +38,9 @@ def check(p: config.Parameters) -> None:
         if not p.epochs:
             raise BadCheckpoint(f"backbone {name!r} cannot be taken as it is: {given.UNTRAINED}")
         return
-    if name in pretrained.SOURCES or Path(name).is_dir():
+    if name in pretrained.SOURCES or (name and Path(name).is_dir()):
         _check_directory(p, Path(location(p)))
-    elif name not in catalog.BACKBONES and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    elif name not in catalog.BACKBONES and not _is_hub_id(name):
         raise UnknownName("backbone", name, catalog.BACKBONES)
     elif not p.network and not _cached(name):
         raise NoNetwork(
@@ -84,6 +84,17 @@ def build(p: config.Parameters, dataset: data.Dataset):
 def names(labels: tuple[str, ...]) -> dict:
     """The label names as a Hugging Face configuration holds them."""
     return {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+
+
+def _is_hub_id(name: str) -> bool:
+    """Whether `name` can be one of a hub's: owner/name, in the letters that it allows."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name
 
 
 def _cached(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def runs(profile: str, given: dict) -> Path:
 
 def pages() -> list[str]:
     """The files of the site that are not executed chapters."""
-    root = config.project()
+    root = config.sources()
     found = [root / "_config.yml", root / "_toc.yml", *(f for f in (root / "book").rglob("*") if f.is_file())]
     return sorted(str(f) for f in found)
 
@@ -62,19 +63,34 @@ def progress(run_dir: Path, label: str, seconds: float) -> str:
 
 def stage(executed: list[Path]) -> Path:
     """A folder with the sources of the site in which executed copies stand for the templates, and are not run again."""
-    root = config.project()
-    folder = root / "_build" / "site-src"
+    root, folder = config.sources(), config.project() / "_build" / "site-src"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "book", folder / "book")
     shutil.copy(root / "_toc.yml", folder)
     (folder / "nbs").mkdir()
     for chapter, stem in chapters.TEMPLATES.items():
         source = next((f for f in executed if f.name.startswith(stem)), chapters.template(chapter))
-        shutil.copy(source, folder / "nbs" / f"{stem}.ipynb")
+        (folder / "nbs" / f"{stem}.ipynb").write_text(published(source), "utf-8")
     settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
     (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
     return folder
+
+
+def published(notebook: Path) -> str:
+    """An executed notebook as it is given away: without when and where it ran, and no folder of this machine in it."""
+    content = json.loads(notebook.read_text("utf-8"))
+    for part in (content, *content["cells"]):
+        part["metadata"].pop("papermill", None)
+    content["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    places = {Path(notebook).absolute().parents[1]: "run_dir", config.project(): ".", Path(sys.prefix): "python"}
+    places |= {Path(os.environ[name]): name for name in ("QRSUPPORT_DATA", "QRSUPPORT_CACHE") if os.environ.get(name)}
+    places |= {Path.home(): "~"}
+    for place, name in sorted(places.items(), key=lambda item: -len(str(item[0]))):
+        if len(place.parts) > 1:
+            text = re.sub(re.escape(json.dumps(str(place), ensure_ascii=False)[1:-1]) + r"(?![\w-])", name, text)
+    return text
 
 
 def site(executed: list[Path]) -> Path:
@@ -123,7 +139,8 @@ def at_hand(profile: str, given: dict) -> dict:
 def make(profile: str, given: dict, cores: int) -> None:
     """Runs what has changed of a profile's workflow, builds the site, prints where it is, the headline and the time.
 
-    Raises ChapterFailed if a job failed; those that do not depend on it have run then.
+    Raises ChapterFailed if a job failed; those that do not depend on it have run then.  Raises StorageError if it
+    failed for want of space where the workflow keeps its notes.
     """
     started, root = time.monotonic(), config.project()
     given = at_hand(profile, given)
@@ -131,18 +148,20 @@ def make(profile: str, given: dict, cores: int) -> None:
     for job in jobs:
         chapters.template(job.chapter)
     run_dir = runs(profile, given)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "nbs" / "Snakefile"),
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(config.sources() / "nbs" / "Snakefile"),
                "--directory", str(root), "--cores", str(cores), "--keep-going", "--rerun-incomplete", "--nolock",
                "--quiet", "all", "--config", f"profile={profile}",
                f"parameters={json.dumps(given)}"]  # fmt: skip
-    with store.lock(root / "_build" / "workflow"):
+    with store.storage_errors(root / ".snakemake"), store.lock(root / "_build" / "workflow"):
         code = wait(subprocess.Popen(command, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)}))
-    if code:
-        raise ChapterFailed(
-            "some jobs failed, see above and the newest file in .snakemake/log; running it again goes on from what is done"
-        )
+        if code:
+            raise ChapterFailed(
+                "some jobs failed, see above and the newest file in .snakemake/log; running it again goes on from what is done"
+            )
     print(f"\n{root / '_build' / 'html' / 'index.html'}\n")
     print(headline(run_dir))
+    if run_dir != config.run_dir(config.Parameters()):
+        print(f"\nthese records again: {chapters.reader(run_dir)}")
     print(f"\ntime taken: {duration(time.monotonic() - started)}")
 
 

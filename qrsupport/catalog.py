@@ -364,7 +364,7 @@ PROTOCOLS = {
 
 RESOURCES = {
     "embedded": "a small thesaurus written for this package; needs nothing",
-    "local": "files under QRSUPPORT_DATA: neighbour lists, WordNet, a HowNet approximation, a sentence encoder from text",
+    "local": "files under QRSUPPORT_DATA: neighbour lists, WordNet, a HowNet approximation; a fetched sentence encoder",
     "published": "what each recipe names, as TextAttack ships it (needs network)",
 }
 

@@ -6,6 +6,7 @@ workflow's resume state.
 """
 
 import ast
+import dataclasses
 import itertools
 import json
 import logging
@@ -14,11 +15,10 @@ import shlex
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import catalog, config, store
-from .errors import BadParameter, ChapterFailed, QRError, StorageError, UnknownName
+from . import backbones, catalog, config, data, resources, store
+from .errors import ChapterFailed, NoRecords, QRError, StorageError, UnknownName
 
 TEMPLATES = {
     "finetune": "01-finetune",
@@ -35,7 +35,7 @@ TEMPLATES = {
 NAMED = ("dataset", "backbone", "attack", "variant")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Job:
     """A chapter with its parameters (those that differ from the defaults).
 
@@ -45,7 +45,7 @@ class Job:
 
     chapter: str
     name: str
-    parameters: dict = field(default_factory=dict)
+    parameters: dict = dataclasses.field(default_factory=dict)
     after: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
 
@@ -58,11 +58,11 @@ class Job:
 def template(chapter: str) -> Path:
     """The notebook of a chapter.
 
-    Raises UnknownName if there is no such chapter, StorageError outside a checkout.
+    Raises UnknownName if there is no such chapter, StorageError outside a checkout if none was installed.
     """
     if chapter not in TEMPLATES:
         raise UnknownName("chapter", chapter, TEMPLATES)
-    path = config.project() / "nbs" / f"{TEMPLATES[chapter]}.ipynb"
+    path = config.sources() / "nbs" / f"{TEMPLATES[chapter]}.ipynb"
     if not path.exists():
         raise StorageError(f"{path} is missing; run this from inside a checkout of the project")
     return path
@@ -79,22 +79,39 @@ def parse(chapter: str, pairs) -> dict:
     for name, _ in pairs:
         if name not in own:
             raise UnknownName(f"parameter of the chapter {chapter!r}", name, own)
-    return {name: value(name, text) for name, text in pairs}
+    return {name: config.parse(name, text) for name, text in pairs}
 
 
-def value(name: str, text: str):
-    """`text` as the checked value of parameter `name`.
+def check(chapter: str, given: dict) -> None:
+    """Refuses what cannot be had before a kernel starts: a backbone, the data, the words of an attack.
 
-    Raises UnknownName or BadParameter.
+    Raises as `backbones.check`, `data.load` and `resources.check`, and NoRecords where there is nothing to compare.
     """
-    if name not in config.FIELDS:
-        raise UnknownName("parameter", name, config.FIELDS)
-    kind = type(config.FIELDS[name].default)
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    try:
-        return config.check(name, words[text.lower()] if kind is bool else kind(text))
-    except (ValueError, KeyError) as e:
-        raise BadParameter(f"{name} must be of type {kind.__name__}, not {text!r}") from e
+    if chapter == "compare":
+        _need_records(config.run_dir(config.make(**given)))
+    own, p = config.CHAPTERS[chapter], config.make(**given)
+    named = config.split(p.backbones) if "backbones" in own else [p.backbone] if "backbone" in own else []
+    for backbone in named:
+        backbones.check(dataclasses.replace(p, backbone=backbone))
+    if "dataset" in own and not data.fetched(p):
+        data.load(p)
+    for name in ("attack", *(["adversarial_attack"] if chapter == "adversarial" else [])):
+        if name in own:
+            if getattr(p, name) in catalog.ATTACKS:  # a recipe of the reader's own is looked at when it is imported
+                resources.check(p.resources, p.network, getattr(p, name))
+
+
+def _need_records(run_dir: Path) -> None:
+    """Raises NoRecords if a run directory holds none, with the command that reads those of each one beside it."""
+    others = sorted({file.parents[2] for file in run_dir.parent.glob("*/attacks/*/meta.json")})
+    if run_dir not in others:
+        hint = f"others hold some: {'; '.join(map(reader, others))}" if others else "run the attack chapter or `make book`"
+        raise NoRecords(f"no records under {run_dir}; {hint}")
+
+
+def reader(run_dir: Path) -> str:
+    """The command that shows the records of a run directory."""
+    return f"qrsupport run compare -p run_dir {shlex.quote(str(run_dir))}"
 
 
 def plan(profile: str, given: dict | None = None) -> list[Job]:
@@ -187,6 +204,18 @@ def sources(chapter: str) -> list[Path]:
     return sorted(found)
 
 
+def findings(notebook: Path) -> str:
+    """The tables that an executed chapter shows, as text, but not those of texts."""
+    content = json.loads(Path(notebook).read_text("utf-8"))
+    found = []
+    for cell in content["cells"]:
+        for data in (output.get("data", {}) for output in cell.get("outputs", ())):
+            page = "".join(data.get("text/html", ""))
+            if "<table" in page and ">text</th>" not in page:
+                found.append("".join(data["text/plain"]))
+    return "\n\n".join(found)
+
+
 def output(job_name: str, run_dir: Path) -> Path:
     """Where the executed copy of a job lies."""
     return Path(run_dir) / "chapters" / f"{job_name}.ipynb"
@@ -216,20 +245,29 @@ class Relay:
 def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
     """Runs a chapter through papermill in the project's folder and writes the executed copy to `out`.
 
-    `given` are checked parameters.  Raises the chapter's own error if it is one of the package's,
-    ChapterFailed (with the cell's traceback) otherwise; nothing is written then.
+    `given` are checked parameters.  Raises as `check` before any work, the chapter's own error if it is one of the
+    package's, StorageError if a disk is full, ChapterFailed (with the cell's traceback) otherwise; nothing is written then.
     """
     import nbformat
+
+    check(chapter, given)
+    with store.storage_errors(out):
+        done = _executed(chapter, given, Relay(label or chapter))
+        store.write_text(out, nbformat.writes(done) + "\n")
+    return out
+
+
+def _executed(chapter: str, given: dict, stream: Relay):
+    """The executed notebook; raises as `execute`."""
     import papermill
     from nbclient.exceptions import DeadKernelError
 
     for name in ("asyncio", "traitlets", "papermill"):  # what they say of a kernel that is stopped, we say
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    path, stream = template(chapter), Relay(label or chapter)
     try:
         with tempfile.TemporaryDirectory(prefix="qr-") as room:
-            done = papermill.execute_notebook(
-                str(path), None, parameters=given, cwd=str(config.project()), progress_bar=False,
+            return papermill.execute_notebook(
+                str(template(chapter)), None, parameters=given, cwd=str(config.project()), progress_bar=False,
                 kernel_name="python3", kernel_manager_class=_manager(room),
                 extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
                 stdout_file=stream, stderr_file=stream,
@@ -244,18 +282,17 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
         raise ChapterFailed(f"the chapter {chapter!r} failed: {e.ename}: {e.evalue}\n{trace}") from None
     except DeadKernelError as e:
         raise ChapterFailed(f"the kernel of the chapter {chapter!r} died, most likely for want of memory") from e
-    store.write_text(out, nbformat.writes(done) + "\n")
-    return out
 
 
 def _manager(room: str) -> type:
-    """A kernel manager that talks to its kernel by sockets in the folder `room`: no port, no network interface."""
+    """A kernel manager that talks to its kernel by sockets in the folder `room`: no port, no network interface, nothing in the user's home."""
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import CaselessStrEnum, Unicode
 
     class Local(AsyncKernelManager):
         transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc")
         ip = Unicode(f"{room}/kernel")
+        connection_file = Unicode(f"{room}/kernel.json")
 
     return Local
 

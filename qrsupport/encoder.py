@@ -1,6 +1,7 @@
-"""Sentence encoders that need no download: what takes the Universal Sentence Encoder's place in TextFooler.
+"""Sentence encoders: what any does, and two that need no download.
 
-Both average one vector a word.  `Concepts` (embedded) has no training: words of one concept share
+They take the place of the Universal Sentence Encoder (universal.py) where it is not at hand, and
+average one vector a word.  `Concepts` (embedded) has no training: words of one concept share
 most of their vector.  `Text` (local) learns vectors from reviews by PPMI and a truncated SVD (Levy,
 Goldberg & Dagan 2015) and weighs words by a / (a + p(word)) (Arora, Liang & Ma 2017), and its
 threshold is calibrated on STS-B.  Similarities are angular, 1 - angle / pi, as in TextAttack.
@@ -61,11 +62,24 @@ def angular(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class Encoder:
     """`encode(texts)` gives (len(texts), dimensions) float64; a text without words gets one fixed vector.
 
-    `threshold` is the least angular similarity at which TextFooler's constraint lets a text pass.
+    `threshold` is the least angular similarity at which a recipe's sentence constraint lets a text pass; None if
+    the recipe's own threshold is right for this encoder.
     """
 
     dimensions: int
-    threshold: float
+    threshold: float | None
+
+    def encode(self, texts) -> np.ndarray:
+        """One row a text, which does not depend on the other texts."""
+        raise NotImplementedError
+
+    def similarity(self, a: str, b: str) -> float:
+        """The angular similarity of two texts."""
+        return float(angular(self.encode([a]), self.encode([b]))[0])
+
+
+class Averaging(Encoder):
+    """An encoder that averages one vector a word."""
 
     def __init__(self):
         self._word = functools.lru_cache(1 << 16)(self.word)
@@ -75,19 +89,14 @@ class Encoder:
         raise NotImplementedError
 
     def encode(self, texts) -> np.ndarray:
-        """One row a text: the mean of its words' vectors."""
         return np.stack([self._encode(text) for text in texts]) if len(texts) else np.zeros((0, self.dimensions))
 
     def _encode(self, text: str) -> np.ndarray:
         found = [self._word(w) for w in words(text)]
         return np.add.reduce(found) / len(found) if found else arbitrary("", self.dimensions)
 
-    def similarity(self, a: str, b: str) -> float:
-        """The angular similarity of two texts."""
-        return float(angular(self.encode([a]), self.encode([b]))[0])
 
-
-class Concepts(Encoder):
+class Concepts(Averaging):
     """Word vectors from the embedded lexicon: weighed as `SHARES` says.
 
     The threshold is TextFooler's own (0.5 in its code, divided by pi as TextAttack explains).
@@ -108,7 +117,7 @@ class Concepts(Encoder):
         return vector * (SHARES["stop word"] if word in self.stop_words else 1.0)
 
 
-class Text(Encoder):
+class Text(Averaging):
     """Word vectors learnt from reviews.  A word seen too seldom gets a vector of its own and full weight.
 
     Ignoring such words instead would let every swap to a rare word pass as no change at all.

@@ -35,6 +35,10 @@ from textattack.goal_functions import UntargetedClassification
 from textattack.search_methods import GreedyWordSwapWIR, PopulationMember
 from textattack.shared import AttackedText
 
+WINDOWS = 2**12
+"""Sentence encodings that are remembered; beyond that many they are forgotten and begun anew."""
+
+
 class GoalFunction(UntargetedClassification):
     """UntargetedClassification that asks each distinct text of an example once and scores a batch at a time."""
 
@@ -138,13 +142,18 @@ class PartOfSpeech(attacks.Tagged):
 
 
 class SentenceConstraint(attacks.Encoded):
-    """Encoded that encodes each window once, and none where all texts are shorter than the window."""
+    """Encoded that encodes each window once, those of a word's candidates together, and none where all texts are
+    shorter than the window."""
 
     def __init__(self):
-        self._encoded = lru_cache(2**14)(lambda text: self.model.encode([text])[0])
+        self._encoded = {}
 
     def encode(self, sentences):
-        return np.stack([self._encoded(s) for s in sentences])
+        if len(self._encoded) > WINDOWS:
+            self._encoded = {}
+        new = [s for s in dict.fromkeys(sentences) if s not in self._encoded]
+        self._encoded.update(zip(new, self.model.encode(new)))
+        return np.stack([self._encoded[s] for s in sentences])
 
     def _score_list(self, starting_text, transformed_texts):
         if self.skip_text_shorter_than_window and all(t.num_words < self.window_size for t in transformed_texts):

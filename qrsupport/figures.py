@@ -8,6 +8,7 @@ import base64
 import io
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -22,6 +23,7 @@ HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
 DPI = 144
+matplotlib.rcParams["text.parse_math"] = False  # names with a dollar sign are names
 PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint"]
 
 

@@ -8,7 +8,7 @@ import math
 import re
 from pathlib import Path
 
-from . import config, store, victim
+from . import config, store
 from .errors import BadCheckpoint, BadParameter
 
 ONNX = "model.onnx"
@@ -125,12 +125,14 @@ def check_onnx(p: config.Parameters, path: Path) -> dict:
     return store.read_json(path / "config.json", BadCheckpoint, "restore it or remove it")
 
 
-def take_onnx(p: config.Parameters, classes: tuple[str, ...], folder: Path) -> victim.Victim:
+def take_onnx(p: config.Parameters, classes: tuple[str, ...], folder: Path):
     """Fills `folder` with the ONNX file of `p.backbone`, answering in class order, its tokenizer and settings.
 
     Raises BadCheckpoint for a file that is quantized already, has
     other inputs than token ids, mask and token types, keeps its weights elsewhere, or does not fit its tokenizer.
     """
+    from . import victim
+
     path = Path(p.backbone)
     settings = check_onnx(p, path)
     model = _load(path / ONNX)
@@ -163,6 +165,8 @@ def _load(file: Path):
     import onnx
     from google.protobuf.message import DecodeError
 
+    from . import victim
+
     try:
         model = onnx.load(file, load_external_data=False)
     except (DecodeError, ValueError, OSError) as e:
@@ -189,8 +193,8 @@ def _load(file: Path):
 
 def _turned(model, places: list[int]):
     """`model` (ONNX) with `logits` as its one output, the classes in the order `places`."""
-    from onnx import helper, numpy_helper
     from numpy import array, int64
+    from onnx import helper, numpy_helper
 
     graph = model.graph
     output = next((o for o in graph.output if o.name == "logits"), graph.output[0])

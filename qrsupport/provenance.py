@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ASKING = ("victim", "weights", "ensembles")
+ASKING = ("victim", "company", "weights", "ensembles")
 STAGES = {
     "training": ("train", "backbones", "given", "pretrained", "architectures", "rounding"),
-    "variants": ("variants", "export", "controls", "ladder", "simulate", "weights", "data", *ASKING),
+    "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
     "attack": (
-        "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "texts", "resources", "sources", "published", "thesaurus",
-        "sememes", "encoder", "tagging", "perceptron", "offline", *ASKING,
+        "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "texts",
+        "resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging", "perceptron", "offline", *ASKING,
     ),
     "replay": ("replay", *ASKING),
     "sememes": ("sememes",),

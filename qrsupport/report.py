@@ -23,11 +23,12 @@ from .figures import (
     weight_error_histogram,
     words_changed,
 )
+from .shown import markdown
 from .tables import Html, backbones, cell, estimate, p_value, percent, plain, points, print_table, table
 
 __all__ = [
     "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table", "direct_table", "headline",
-    "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "margin_curves", "missing_table", "outcomes", "pairs_table",
+    "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table",
     "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_bars", "transfer_matrix", "transfer_table",
     "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip

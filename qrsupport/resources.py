@@ -2,7 +2,7 @@
 
 `load(name, attack=...)` gives what that attack needs and nothing else, after checking that it is at
 hand.  Where a set differs from what a recipe publishes is said where it is made: thesaurus.py
-(neighbours), sememes.py (HowNet), encoder.py (sentence encoder), tagging.py (parts of speech).
+(neighbours), sememes.py (HowNet), encoder.py and universal.py (sentence encoders), tagging.py (parts of speech).
 """
 
 import contextlib
@@ -111,12 +111,29 @@ def _part(name, part, *_places):
     """One part of a resource set, and what its digest covers."""
     from .sources import LOADERS
 
+    _refuse_absent(name, part)
+    return LOADERS[name][part]()
+
+
+def _refuse_absent(name: str, part: str) -> None:
+    """Raises MissingResource for a part that a resource set never has, naming a set that does."""
     if part in catalog.ABSENT[name]:
         local = "" if part in catalog.ABSENT["local"] else "resources='local' or "
         raise MissingResource(
             f"the {name} resources have no {catalog.ABSENT[name][part]}; set {local}resources='published' with network=True"
         )
-    return LOADERS[name][part]()
+
+
+def check(name: str, network: bool, attack: str) -> None:
+    """Raises as `load` does for want of a file or of leave to fetch one, and loads and builds nothing that takes long."""
+    if name == "local":
+        for part in PARTS[attack]:
+            _refuse_absent(name, part)
+        for parts, find in _local_checks().values():
+            if {*parts} & {*PARTS[attack]}:
+                find()
+    elif name == "embedded" or not network:
+        load(name, network, attack)
 
 
 def status() -> list[dict]:
@@ -128,22 +145,28 @@ def status() -> list[dict]:
     return found + _local_status() + _published_status()
 
 
-def _local_status() -> list[dict]:
+def _local_checks() -> dict[str, tuple[tuple[str, ...], Callable]]:
+    """Material of the set `local` → the parts that need it, and what raises MissingResource if it is not there."""
     from . import sources
 
-    checks = {
-        "TextFooler's neighbours": lambda: sources.data_files(sources.thesaurus.LISTS),
-        "material for the sentence encoder": lambda: sources.data_files(
+    needed = () if sources.pretrained.at_hand(sources.universal.NAME) else ("encoder",)
+    return {
+        "TextFooler's neighbours": (("neighbours",), lambda: sources.data_files(sources.thesaurus.LISTS)),
+        "Universal Sentence Encoder": ((), lambda: (sources.pretrained.folder(sources.universal.NAME),)),
+        "material for the sentence encoder in its place": (needed, lambda: sources.data_files(
             sources.encoder.REVIEWS, sources.encoder.STS.format("dev"), sources.encoder.STS.format("test")
-        ),
-        "material for PSO's candidates": lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES)),
-        "WordNet": lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET),
-        "perceptron tagger": lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON),
-        "universal tag map": lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map"),
-        "masked language model (BAE, BERT-Attack, CLARE)": lambda: sources.data_files(*sources.MASKED_FILES),
-    }
+        )),
+        "material for PSO's candidates": (("sememes",), lambda: sources.data_files(*(f"hownet/{f}" for f in sources.sememes.FILES))),
+        "WordNet": (("substitutes", "sememes"), lambda: sources.nltk_files("corpora/wordnet", *sources.WORDNET)),
+        "perceptron tagger": (("tagger",), lambda: sources.nltk_files("taggers/averaged_perceptron_tagger_eng", *sources.PERCEPTRON)),
+        "universal tag map": (("tagger",), lambda: sources.nltk_files("taggers/universal_tagset", "en-ptb.map")),
+        "masked language model (BAE, BERT-Attack, CLARE)": (("masked_lm",), lambda: sources.data_files(*sources.MASKED_FILES)),
+    }  # fmt: skip
+
+
+def _local_status() -> list[dict]:
     found = []
-    for part, check in checks.items():
+    for part, (_, check) in _local_checks().items():
         try:
             got, how = check(), ""
         except QRError as e:

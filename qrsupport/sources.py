@@ -8,10 +8,13 @@ on every machine.
 import functools
 import hashlib
 import json
+import multiprocessing
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import config, embedded, encoder, offline, provenance, published, sememes, store, tagging, thesaurus
+from . import config, embedded, encoder, offline, pretrained, provenance, published, sememes, store, tagging, thesaurus
+from . import universal
 from .errors import BadCheckpoint, MissingResource, NoNetwork
 
 WORDNET = ("data.adj", "data.adv", "data.noun", "data.verb", "index.adj", "index.adv", "index.noun", "index.verb")
@@ -128,6 +131,17 @@ def _nltk_tagger():
     return tagging.perceptron(), [tagger, nltk_files("taggers/universal_tagset", "en-ptb.map")]
 
 
+def universal_folder() -> tuple[Path, dict]:
+    """The folder of the Universal Sentence Encoder's graph, made if need be, and what it depends on.
+
+    Raises MissingResource if its weights were never fetched.
+    """
+    source = pretrained.folder(universal.NAME)
+    depends = {"files": pretrained.source(universal.NAME).files, "settings": universal.MADE}
+    folder = offline.cache_dir() / f"encoder-{config.key(depends)}"
+    return store.made(folder, depends, lambda room: universal.build(source, room)), depends
+
+
 def encoder_folder() -> tuple[Path, dict]:
     """The folder of the sentence encoder built from text, made in half a minute if need be, and what it depends on."""
     data, files = data_files(encoder.REVIEWS, *(encoder.STS.format(part) for part in ("dev", "test")))
@@ -138,8 +152,15 @@ def encoder_folder() -> tuple[Path, dict]:
 
 
 def _local_encoder():
-    folder, depends = encoder_folder()
-    return encoder.Text(folder), depends
+    """The Universal Sentence Encoder; where it was never fetched, the one built from text, and a line that says so."""
+    try:
+        folder, depends = universal_folder()
+        return universal.Universal(folder), depends
+    except MissingResource as e:
+        folder, depends = encoder_folder()
+        if multiprocessing.parent_process() is None:
+            print(f"sentence encoder: word vectors from text take its place; {e}", file=sys.stderr, flush=True)
+        return encoder.Text(folder), depends
 
 
 def _nltk_stop_words():

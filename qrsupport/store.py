@@ -5,7 +5,6 @@ standard error that says why.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -18,34 +17,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from . import provenance
-from .errors import StaleArtefact, StorageError
+from .disk import storage_errors
+from .errors import StaleArtefact
 
 META = "meta.json"
 AGAIN = "made again: "
 REMAKE = "restore it, or run again what makes it"
 LONGEST = 24
 """Most letters of a value in the line that says why something is made again."""
-REFUSALS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EFBIG,
-    errno.ENOTDIR,
-    errno.EEXIST,
-)
-
-
-@contextlib.contextmanager
-def storage_errors(path: Path):
-    """Turns what the operating system says about writing `path` into a StorageError that names it."""
-    try:
-        yield
-    except OSError as e:
-        if e.errno in REFUSALS:
-            raise StorageError(f"cannot write {path}: {e.strerror}") from e
-        raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -195,7 +174,8 @@ def made(path: Path, depends: dict, build: Callable[[Path], dict | None]) -> Pat
         with storage_errors(path):
             room = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.part-"))
             try:
-                notes = build(room) or {}
+                with storage_errors(path):  # while what there is of it still takes its space
+                    notes = build(room) or {}
                 files = {str(f.relative_to(room)): sha256(f) for f in sorted(room.rglob("*")) if f.is_file()}
                 about = {"depends": depends, "files": files, "made": notes, "commit": provenance.commit()}
                 write_json(room / META, about)

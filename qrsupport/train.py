@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, data, given, provenance, records, rounding, store, victim
+from . import backbones, catalog, config, data, given, provenance, records, rounding, store
 from .errors import CannotRun
+from .shown import markdown
 
 OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()} | dict.fromkeys(rounding.BITS, ())
 VERSIONS = ("torch", "transformers", "tokenizers")
@@ -118,6 +119,8 @@ def fine_tune(
 
 def take_onnx(p: config.Parameters, dataset: data.Dataset, folder: Path) -> dict:
     """Writes the ONNX file `p.backbone` as a checkpoint to `folder` (see `given.take_onnx`) and evaluates it; as `fine_tune`."""
+    from . import victim
+
     start = time.time()
     classifier = given.take_onnx(p, dataset.labels, folder)
     texts, labels = dataset.validation.texts, np.array(dataset.validation.labels)
@@ -153,20 +156,20 @@ def card(
     about = [f"- backbone: {entry.about}"] if entry and entry.about else []
     sizes = ", ".join(f"{name} {len(getattr(dataset, name).texts)}" for name in ("train", "validation", "test"))
     lines = [
-        f"# {p.backbone} {'fine-tuned' if p.epochs else 'as it is, for use'} on {dataset.name}",
+        f"# {markdown(p.backbone)} {'fine-tuned' if p.epochs else 'as it is, for use'} on {markdown(dataset.name)}",
         "",
         *([f"**Warning: {warning}.**", ""] if warning else []),
         *about,
-        f"- data: {dataset.name}, classes {', '.join(dataset.labels)}; examples: {sizes}; fingerprint {dataset.fingerprint}",
+        f"- data: {markdown(dataset.name)}, classes {', '.join(map(markdown, dataset.labels))}; examples: {sizes}; fingerprint {dataset.fingerprint}",
         f"- adversarial examples added to the training split: {extra}",
         f"- validation{' after the last epoch' if p.epochs else ''}: loss {last['validation loss']:.4f}, accuracy {last['validation accuracy']:.4f}",
         f"- parameters of the model: {count}",
-        f"- hardware: {hardware() if device == 'cpu' else device}",
+        f"- hardware: {markdown(hardware() if device == 'cpu' else device)}",
         f"- versions: {', '.join(f'{v} {version(v)}' for v in VERSIONS)}; Python {platform.python_version()}",
         "",
         "| parameter | value |",
         "| --- | --- |",
-        *(f"| {name} | {value} |" for name, value in config.identity(p).items()),
+        *(f"| {name} | {markdown(value)} |" for name, value in config.identity(p).items()),
     ]
     return "\n".join(lines) + "\n"
 

@@ -14,9 +14,13 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
 
-from . import records
+from . import disk, records
+from .errors import StorageError
 
+SHARED = Path("/dev/shm")
+"""Where Linux keeps the semaphores by which processes take turns."""
 _searcher = None
 
 
@@ -60,11 +64,18 @@ def start_server() -> None:
 
 
 def pool(task, processes: int) -> ProcessPoolExecutor:
-    """Worker processes for `task`."""
+    """Worker processes for `task`.
+
+    Raises StorageError if the machine gives them no shared memory or no sockets.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["qrsupport.search"])
-    start_server()
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
+    try:
+        start_server()
+        return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
+    except OSError as e:
+        said = disk.refusal(e, SHARED) or f"{SHARED}: {e}"
+        raise StorageError(f"{said}; worker processes need it, workers=1 does without") from e
 
 
 def stop(executor: ProcessPoolExecutor) -> None:

@@ -17,7 +17,7 @@ from qrsupport import book, chapters
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("_config.yml", "_toc.yml", "book", "nbs", "requirements.lock", "qrsupport")
-SMALL = {"backbone": "bert-small", "epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10, "variants": "fp32,w4,a4,w4a4"}
+SMALL = {"backbone": "bert-small", "backbones": "bert-small,t5-mini", "epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10, "variants": "fp32,w4,a4,w4a4"}
 REFUSE = '''
 """Lets Python reach this machine only; whoever tries more is noted and refused."""
 import os, socket
@@ -152,6 +152,15 @@ def test_pages_need_no_other_host(made):
         fetched = re.findall(r"<(?:script|img|iframe)[^>]+src=\"(https?://[^\"]+)\"", text)
         fetched += re.findall(r"<link[^>]+rel=\"(?:stylesheet|preload)\"[^>]+href=\"(https?://[^\"]+)\"", text)
         assert not fetched, file.name
+
+
+def test_nothing_published_names_a_folder_of_this_machine(made):
+    folder, _ = made
+    places = [str(place).encode() for place in (folder, folder.parent, ROOT, sys.prefix)]
+    for file in (folder / "_build" / "html").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not [place for place in places if place in content], file
 
 
 def test_every_image_says_what_it_shows(made):

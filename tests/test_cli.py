@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 
+import pandas
 import pytest
 
-from qrsupport import catalog, chapters, cli, company, config
+from qrsupport import catalog, chapters, cli, company, config, report
+from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
 
 
 def run(*arguments, **kwargs):
@@ -97,4 +100,71 @@ def test_cpu_flags():
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False), ("1", True), ("0", False)])
 def test_booleans(text, value):
-    assert chapters.value("per_channel", text) is value
+    assert config.parse("per_channel", text) is value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-p", "backbone", "../x"], "/x'; choose one of"),
+        (["-p", "backbone", ""], "unknown backbone ''"),
+        (["-p", "backbone", "some/model"], "has to be fetched"),
+        (["-p", "dataset", "mr"], "QRSUPPORT_DATA"),
+        (["-p", "dataset", "mr", "-p", "network", "false"], "QRSUPPORT_DATA"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_a_kernel_starts(arguments, said, tmp_path, monkeypatch):
+    monkeypatch.delenv("QRSUPPORT_DATA", raising=False)
+    monkeypatch.setattr(chapters, "_executed", lambda *_: pytest.fail("a kernel was started"))
+    pairs = [(arguments[i + 1], arguments[i + 2]) for i in range(0, len(arguments), 3)]
+    with pytest.raises(QRError, match=re.escape(said)):
+        chapters.execute("finetune", chapters.parse("finetune", pairs), tmp_path / "out.ipynb")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("resources", ["local", "published"])
+def test_words_that_cannot_be_had_are_refused_before_a_kernel_starts(resources, tmp_path, monkeypatch):
+    monkeypatch.delenv("QRSUPPORT_DATA", raising=False)
+    monkeypatch.setattr(chapters, "_executed", lambda *_: pytest.fail("a kernel was started"))
+    for chapter in ("attack", "adversarial", "architectures"):
+        with pytest.raises((MissingResource, NoNetwork)):
+            chapters.execute(chapter, {"resources": resources}, tmp_path / "out.ipynb")
+
+
+def test_every_backbone_of_a_list_is_checked_before_a_kernel_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(chapters, "_executed", lambda *_: pytest.fail("a kernel was started"))
+    with pytest.raises(UnknownName, match="t5-mimi"):
+        chapters.execute("architectures", {"backbones": "bert-small,t5-mimi"}, tmp_path / "out.ipynb")
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/dev/null/x"])
+def test_a_run_directory_that_cannot_be_is_one_line(place, tmp_path):
+    done = run("run", "finetune", "-p", "epochs", "1", "-p", "train_limit", "50", env=os.environ | {"QRSUPPORT_RUNS": place})
+    assert (done.returncode, done.stderr.splitlines()[-1][:18]) == (2, "error: cannot writ"), done.stderr
+    assert place in done.stderr and "Traceback" not in done.stderr
+
+
+def test_compare_names_the_run_directories_that_hold_records(tmp_path):
+    other = tmp_path / "runs-study"
+    (other / "attacks" / "a").mkdir(parents=True)
+    (other / "attacks" / "a" / "meta.json").write_text("{}")
+    with pytest.raises(NoRecords, match=re.escape(f"qrsupport run compare -p run_dir {other}")):
+        chapters.execute("compare", {"run_dir": str(tmp_path / "runs")}, tmp_path / "out.ipynb")
+
+
+def test_a_run_prints_its_tables_and_not_its_texts(tmp_path):
+    shown = report.table(pandas.DataFrame({"variant": ["fp32"], "accuracy": [0.5]}), "Accuracy")
+    texts = report.table(pandas.DataFrame({"text": ["a text"], "label": ["good"]}))
+    outputs = [{"data": {"text/html": part._repr_html_(), "text/plain": repr(part)}} for part in (shown, texts)]
+    file = tmp_path / "out.ipynb"
+    file.write_text(json.dumps({"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]}))
+    assert chapters.findings(file) == repr(shown)
+
+
+def test_a_name_that_is_not_ascii_in_a_locale_that_is(tmp_path):
+    """A run directory, and what is printed."""
+    env = os.environ | {"PYTHONUTF8": "0", "LC_ALL": "POSIX", "PYTHONIOENCODING": ""}
+    small = ["-p", "backbone", "bert-small", "-p", "epochs", "1", "-p", "train_limit", "50"]
+    done = run("run", "finetune", *small, "-p", "run_dir", str(tmp_path / "é"), env=env, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "é" / "chapters").glob("*.ipynb")) and "Traceback" not in done.stderr

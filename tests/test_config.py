@@ -37,6 +37,8 @@ def test_every_parameter_belongs_to_a_chapter_and_has_one_line_of_help():
         ("per_channel", 1, BadParameter),
         ("max_length", 513, BadParameter),
         ("nonsense", 1, UnknownName),
+        ("run_dir", "a\0b", BadParameter),
+        ("backbone", "caf\udce9", BadParameter),
     ],
 )
 def test_bad_values_are_named(name, value, error):
@@ -126,3 +128,25 @@ def test_profiles_are_parameters():
         for name, changes in entry.per.items():
             assert name in config.CHAPTERS or any(name in choices for choices in entry.grid.values())
             config.make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("network", "true", True), ("network", "No", False), ("n", "7", 7), ("margin", "1e-1", 0.1), ("attack", "pso", "pso")],
+)
+def test_a_text_is_read_alike_on_every_command_line(name, text, value):
+    """`papermill -p` makes a text, or what it takes for its value, of what `qrsupport run -p` hands on as it is."""
+    from papermill.cli import _resolve_type
+
+    assert config.parse(name, text) == value
+    assert getattr(config.read("attack", {name: text}), name) == value
+    if type(value) is not str:
+        assert getattr(config.read("attack", {name: _resolve_type(text)}), name) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [("network", "perhaps"), ("n", "1.0"), ("n", 1.0), ("n", True), ("margin", "x"), ("run_dir", 7)])  # fmt: skip
+def test_what_is_no_value_is_refused_alike(name, value):
+    with pytest.raises(BadParameter, match=name):
+        config.parse(name, value)
+    with pytest.raises(BadParameter, match=name):
+        config.read("attack", {name: value})

@@ -10,7 +10,7 @@ import types
 import numpy as np
 import pytest
 
-from qrsupport import config, data, engine, records, replay, search, variants, workers
+from qrsupport import config, data, engine, fast, pretrained, records, replay, search, universal, variants, workers
 from qrsupport.errors import AttackFailures, NoNetwork, UnknownName
 from qrsupport.records import Folder, Replay, Status
 
@@ -60,6 +60,35 @@ def test_outcomes_are_those_of_textattack(p, attack, variant):
         )
         assert a.probabilities_after == b.probabilities_after and b.evaluations <= b.queries
     assert Status.succeeded in seen
+
+
+@pytest.mark.skipif(
+    not (os.environ.get("QRSUPPORT_DATA") and pretrained.at_hand(universal.NAME)),
+    reason=f"needs QRSUPPORT_DATA and `qrsupport fetch {universal.NAME}`",
+)
+@pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
+def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, variant, monkeypatch):
+    task = engine.Task(dataclasses.replace(p, attack="textfooler", resources="local"), variant,
+                       variants.build(p, variant), "")  # fmt: skip
+    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    (constraint,) = [c for c in ours.attack.constraints if type(c) is fast.SentenceConstraint]
+    split, refused, seen = data.load(dataclasses.replace(p, dataset="mr")).eval_split(), 0, set()
+    score = constraint._score_list
+
+    def counted(*args):
+        nonlocal refused
+        scores = score(*args)
+        refused += int((scores < constraint.threshold).sum())
+        return scores
+
+    monkeypatch.setattr(constraint, "_score_list", counted)
+    long = [i for i in data.sample(split, 60, 0) if len(split.texts[i].split()) > 15][:16]
+    for k, i in enumerate(long):
+        example = engine.Example(k, split.ids[i], split.texts[i], split.labels[i])
+        a, b = stock(example), ours(example)
+        seen.add(a.status)
+        assert (a.status, a.perturbed, a.queries, a.similarity) == (b.status, b.perturbed, b.queries, b.similarity)
+    assert Status.succeeded in seen and refused > 0
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

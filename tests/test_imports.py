@@ -12,32 +12,34 @@ from qrsupport import chapters
 
 FOLDER = Path(qrsupport.__file__).parent
 MODULES = {f.stem: f.read_text("utf-8") for f in FOLDER.glob("*.py")}
-FOUNDATION = {"errors", "catalog", "config", "store", "provenance"}
-WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "tagging", "perceptron", "offline"}
+FOUNDATION = {"errors", "catalog", "config", "store", "provenance", "disk", "shown"}
+WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging",
+         "perceptron"}  # fmt: skip
 # A room of the engine: its modules, and the rooms that it may import; each may import its own and the foundation.
 ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records", "runs"}, set()),
     "data": ({"data", "embedded", "files", "grammar", "hub"}, set()),
-    "pretrained": ({"pretrained"}, {"resources"}),
+    "pretrained": ({"pretrained", "offline"}, set()),
     "train": ({"train", "backbones", "architectures", "given", "rounding"}, {"data", "records", "pretrained", "victim"}),
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
-    "resources": (WORDS, {"data"}),
-    "attacks": ({"attacks", "fast", "goals", "parts", "recipes", "texts"}, {"resources", "victim"}),
+    "resources": (WORDS, {"data", "pretrained"}),
+    "attacks": ({"attacks", "fast", "goals", "parts", "recipes", "texts"}, {"resources", "pretrained", "victim"}),
+    "candidates": ({"encoders", "coverage"}, {"data", "resources", "pretrained", "attacks", "variants"}),
     "engine": (
         {"engine", "search", "workers", "replay"},
-        {"data", "records", "variants", "victim", "resources", "attacks"},
+        {"data", "records", "variants", "victim", "resources", "attacks", "pretrained"},
     ),
     "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
-    "report": ({"report", "tables", "figures", "diffs", "widths", "measured"}, {"records", "metrics"}),
+    "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates"}, {"records", "metrics"}),
     "audit": ({"audit"}, {"data", "train", "variants", "records", "resources", "engine", "metrics", "measure", "report"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "audit", "pretrained", "victim"}),
+    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "audit", "pretrained", "victim", "candidates", "data", "train"}),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}

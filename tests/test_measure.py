@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qrsupport import catalog, config, data, measure, measured, store, tables
+from qrsupport import candidates, catalog, config, data, measure, measured, store, tables
 from qrsupport.errors import StaleArtefact, UnknownName
 
 NAMES = ("int8-dynamic", "w2a2", "noise-1")
@@ -127,9 +127,12 @@ def test_what_is_published_has_numbers_and_names_only(path):
         found = measured.read(path)
         assert set(found.grid["variant"]) == set(catalog.VARIANTS), "made before a variant was added"
         assert (found.grid["direct_n"] == found.grid["transfer_n"]).all() and found.grid["direct_n"].min() >= 100
+    elif path.name == "candidates.json":
+        found = candidates.read(path)
+        assert found.encoders["candidates"].min() >= 1000 and found.coverage["n"].min() >= 500
     else:
         assert {row["identical"] for row in content["rows"]} == {True} and set(tables.bench_rows(content)["met"]) <= {"yes", "no"}
 
 
 def test_results_are_published():
-    assert {path.name for path in RESULTS} >= {"bench.json", "variants-mr.json", "variants-embedded.json"}
+    assert {path.name for path in RESULTS} >= {"bench.json", "candidates.json", "variants-mr.json", "variants-embedded.json"}

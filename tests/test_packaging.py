@@ -1,15 +1,23 @@
 """The lock, environment.yml and pyproject.toml name the same environment."""
 
+import dataclasses
+import os
 import re
+import shutil
+import site
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import qrsupport
+from qrsupport import engine, replay
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -76,3 +84,63 @@ def test_no_path_of_a_machine_is_tracked():
     for name in ("requirements.lock", "environment.yml", "Makefile", "pyproject.toml", "README.md", ".ci/run"):
         text = (ROOT / name).read_text("utf-8")
         assert not re.search(r"/(?:root|work)/|/home/\w|--index-url|--find-links|file://", text), name
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The Python of an environment with this package installed from a wheel, and of all others those of the tests."""
+    room = tmp_path_factory.mktemp("wheel")
+    keep = ("pyproject.toml", "README.md", "LICENSE", "requirements.lock", "_config.yml", "_toc.yml", "book", "nbs", "qrsupport")
+    (room / "source").mkdir()
+    for name in keep:
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, room / "source" / name)
+    pip = [sys.executable, "-m", "pip"]
+    options = ["--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*pip, "wheel", *options, "--no-build-isolation", "-w", str(room), str(room / "source")], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(room / "env")], check=True)
+    python = room / "env" / "bin" / "python"
+    (wheel,) = room.glob("*.whl")
+    subprocess.run([*pip, "--python", str(python), "install", *options, str(wheel)], check=True)
+    own = subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip()
+    Path(own, "others.pth").write_text("\n".join(site.getsitepackages()))
+    return python
+
+
+def test_an_installed_package_runs_its_chapters_anywhere(installed, tiny, tmp_path):
+    """From a wheel, in an empty folder, outside any checkout."""
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "QRSUPPORT_RUNS")}
+
+    def run(*words):
+        done = subprocess.run([installed, "-m", "qrsupport", *words], check=False, cwd=tmp_path, env=env, capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = subprocess.check_output([installed, "-c", "import qrsupport; print(qrsupport.__file__)"], cwd=tmp_path, env=env, text=True)
+    assert where.startswith(str(installed.parents[1]))
+    assert "nbs/05-compare.ipynb" in run("list")
+    for variant in ("fp32", "int8-dynamic"):
+        engine.attack(dataclasses.replace(tiny, n=10, attack="pwws"), variant, progress=False)
+        replay.clean(tiny, variant)
+    replay.replay(dataclasses.replace(tiny, n=10, attack="pwws"), "fp32", "int8-dynamic")
+    said = run("run", "compare", "-p", "run_dir", tiny.run_dir, "--out", "out.ipynb")
+    assert "Accuracy with 95 % Wilson intervals" in said and "int8-dynamic" in said
+    assert said.splitlines()[-1] == "out.ipynb" and (tmp_path / "out.ipynb").exists()
+
+
+def test_a_wheel_holds_every_source_of_the_book(installed):
+    share = installed.parents[1] / "share" / "qrsupport"
+    tracked = [ROOT / "_toc.yml", ROOT / "_config.yml", *(ROOT / "nbs").glob("*.ipynb"), ROOT / "nbs" / "Snakefile",
+               *(f for f in (ROOT / "book").rglob("*") if f.is_file())]  # fmt: skip
+    assert [f for f in tracked if not (share / f.relative_to(ROOT)).is_file()] == []
+
+
+def test_make_clean_removes_what_the_readme_says_and_no_more(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    places = [tmp_path / name for name in ("_build", ".snakemake", "elsewhere", "cache")]
+    for place in places:
+        place.mkdir()
+    env = os.environ | {"QRSUPPORT_RUNS": str(places[2]), "QRSUPPORT_CACHE": str(places[3])}
+    subprocess.run(["make", "clean"], cwd=tmp_path, env=env, check=True, capture_output=True)
+    assert [place.exists() for place in places] == [False, False, True, True]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "`make clean` removes `_build` and the workflow's notes in `.snakemake`" in readme

@@ -466,6 +466,7 @@ print(json.dumps([asked, said]))
 """
 
 
+@pytest.mark.slow
 def test_no_recipe_opens_a_socket(tmp_path):
     env = os.environ | {"HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", REFUSED], env=env, capture_output=True, text=True, check=False)

@@ -16,7 +16,7 @@ from qrsupport import chapters, config, report, runs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "nbs").glob("*.ipynb")), ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
-COMMAND = re.compile(r"(?:^|[`/\s])((?:qrsupport run|papermill nbs/)[^`\n]*)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|[`/\s])((?:qrsupport run |papermill nbs/)[^`\n]*)", re.MULTILINE)
 SMALL = {"n": 3, "epochs": 1, "train_limit": 300, "latency_repeats": 10, "adversarial_examples": 8, "workers": 1}
 BACKBONES = {"minilm-l6": "bert-small", "mpnet-base": "distilbert-small"}
 
@@ -136,13 +136,13 @@ def test_paths_among_parameters_are_those_of_the_callers_directory(tmp_path, mon
     (tmp_path / "here" / "mine").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     for text in ("mine", "./mine", "../here/mine", str(tmp_path / "here" / "mine")):
-        value = chapters.value(name, text)
+        value = config.parse(name, text)
         assert value == str(tmp_path / "here" / "mine"), text
         monkeypatch.chdir(tmp_path)
-        assert chapters.value(name, value) == value
+        assert config.parse(name, value) == value
         monkeypatch.chdir(tmp_path / "here")
-    assert chapters.value("backbone", "google/switch-base-8") == "google/switch-base-8"
-    assert chapters.value("backbone", "bert-small") == "bert-small"
+    assert config.parse("backbone", "google/switch-base-8") == "google/switch-base-8"
+    assert config.parse("backbone", "bert-small") == "bert-small"
 
 
 def test_directories_of_the_environment_are_made_absolute(tmp_path, monkeypatch):
