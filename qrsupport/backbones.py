@@ -7,7 +7,7 @@ torch and transformers are imported inside the functions that need them, so that
 import re
 from pathlib import Path
 
-from . import catalog, config, data, pretrained, store
+from . import catalog, config, data, given, pretrained, store
 from .errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 
 SMALL = ("bert-small", "distilbert-small", "t5-mini", "switch-mini")
@@ -31,10 +31,12 @@ def check(p: config.Parameters) -> None:
     Raises MissingResource for weights that were never fetched, UnknownName for a name that is neither known, nor a directory, nor of the form owner/name;
     NoNetwork for a hub id that is not in the local cache when the network was not asked for;
     BadCheckpoint for a directory that lacks a file, holds a pickle only, or a classifier of another
-    number of classes; BadParameter for a `max_length` beyond what it was made for.
+    number of classes, or with `epochs=0` a classifier that was never trained; BadParameter for a `max_length` beyond what it was made for.
     """
     name = p.backbone
     if is_small(name):
+        if not p.epochs:
+            raise BadCheckpoint(f"backbone {name!r} cannot be taken as it is: {given.UNTRAINED}")
         return
     if name in pretrained.SOURCES or (name and Path(name).is_dir()):
         _check_directory(p, Path(location(p)))
@@ -57,12 +59,17 @@ def slug(name: str) -> str:
 
 
 def digest(p: config.Parameters) -> str:
-    """What tells two backbones of one name apart: a hash of a directory's weights; empty for others."""
+    """What tells two backbones of one name apart: a hash of a directory's weights (taken as they are: of its settings
+    and tokenizer too); empty for others."""
     if p.backbone in pretrained.SOURCES:
         return config.key(pretrained.SOURCES[p.backbone].files)
     if is_small(p.backbone) or not Path(p.backbone).is_dir():
         return ""
-    return config.key([store.sha256(f) for f in sorted(Path(p.backbone).glob("*.safetensors"))])
+    path = Path(p.backbone)
+    files = sorted(path.glob("*.safetensors"))
+    if not p.epochs:
+        files += [f for f in (path / n for n in (given.ONNX, "config.json", "tokenizer.json", "vocab.txt")) if f.is_file()]
+    return config.key([store.sha256(f) for f in files])
 
 
 def build(p: config.Parameters, dataset: data.Dataset):
@@ -99,10 +106,13 @@ def _cached(name: str) -> str:
 
 
 def _check_directory(p: config.Parameters, path: Path) -> None:
-    content = store.read_json(path / "config.json", BadCheckpoint, "it is missing or is not JSON")
+    if given.is_onnx(path):
+        content = given.check_onnx(p, path)
+    else:
+        content = store.read_json(path / "config.json", BadCheckpoint, "it is missing or is not JSON")
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{path / 'config.json'} is not a configuration; name another backbone")
-    if not any(path.glob("*.safetensors")):
+    if not given.is_onnx(path) and not any(path.glob("*.safetensors")):
         pickles = sorted(f.name for f in path.glob("*.bin"))
         if pickles:
             raise BadCheckpoint(f"{path / pickles[0]} is a pickle, which can run code; convert it to model.safetensors")
@@ -117,13 +127,15 @@ def _check_directory(p: config.Parameters, path: Path) -> None:
 
 def _check_configuration(p: config.Parameters, content: dict, name: str) -> None:
     """`content`: a Hugging Face configuration as a dict."""
-    expected = len(catalog.DATASETS[p.dataset].labels)
+    expected = len(data.classes(p))
     if any(a.endswith("ForSequenceClassification") for a in content.get("architectures") or ()):
         found = len(content.get("id2label") or (0, 1))
         if found != expected:
             raise BadCheckpoint(
                 f"{name} classifies into {found} classes, {p.dataset} has {expected}; name another backbone"
             )
+    elif not p.epochs and content.get("architectures"):
+        raise BadCheckpoint(f"{name} cannot be taken as it is: {given.UNTRAINED}")
     positions = content.get("max_position_embeddings")
     if positions and p.max_length > positions:
         raise BadParameter(f"max_length={p.max_length} is more than the {positions} positions of {name}")
@@ -225,8 +237,8 @@ def _pretrained(p: config.Parameters, dataset: data.Dataset):
         settings = hf.AutoConfig.from_pretrained(source, **where)
         _check_configuration(p, settings.to_dict(), p.backbone)
         labels = {"num_labels": len(dataset.labels), **names(dataset.labels)}
-        model = hf.AutoModelForSequenceClassification.from_pretrained(
-            source, use_safetensors=True, dtype="float32", **labels, **where
+        model, loading = hf.AutoModelForSequenceClassification.from_pretrained(
+            source, use_safetensors=True, dtype="float32", output_loading_info=True, **labels, **where
         )
         tokenizer = hf.AutoTokenizer.from_pretrained(source, use_fast=True, **where)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as e:
@@ -234,11 +246,20 @@ def _pretrained(p: config.Parameters, dataset: data.Dataset):
     if not tokenizer.is_fast:
         raise BadCheckpoint(f"backbone {p.backbone!r} has no fast tokenizer (tokenizer.json); name another backbone")
     _check_model(p.backbone, model, tokenizer)
+    if not p.epochs:
+        given.check_trained(p.backbone, model, loading["missing_keys"])
+        given.turn(p.backbone, model, given.order(p.backbone, settings.id2label, dataset.labels, p.label_map))
     return model, tokenizer
 
 
 def _check_model(name: str, model, tokenizer) -> None:
-    """Refuses what could be fine-tuned but not executed afterwards."""
+    """Refuses what could be fine-tuned but not executed afterwards, and a tokenizer with more tokens than the model."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise BadCheckpoint(
+            f"the tokenizer of {name!r} has {len(tokenizer):,} tokens, the model {rows:,}: it is another model's; "
+            "restore the tokenizer that belongs to it"
+        )
     size = sum(w.numel() * w.element_size() for w in model.parameters())
     if size >= LARGEST:
         raise BadCheckpoint(

@@ -160,7 +160,7 @@ def measure(pairs, out):
     from . import measure, store
 
     p = config.make(**given)
-    names = config.split(p.variants) if "variants" in given else measure.runnable()
+    names = config.split(p.variants) if "variants" in given else measure.runnable(p)
     store.write_json(out, measure.measure(p, names))
     click.echo(out)
 
@@ -228,6 +228,30 @@ def export(out, run_dir):
 
 
 @cli.command()
+@click.argument("checkpoint")
+@click.option("--data", "dataset", required=True, help="A file or directory of labelled texts, or a data set's name.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder of the page; else one in the run directory.")
+@PAIRS
+def audit(checkpoint, dataset, out, pairs):
+    """What 8 bits do to CHECKPOINT, a fine-tuned classifier in Hugging Face layout or ONNX, on your own texts.
+
+    \b
+    qrsupport audit my-model --data reviews.csv -p label_map 0=negative,1=positive
+    """
+    from . import audit as audits
+
+    pairs = [("backbone", checkpoint), ("dataset", dataset), *pairs]
+    given = {name: config.parse(name, text) for name, text in pairs}
+    attacks = (given["attack"],) if "attack" in given else audits.ATTACKS
+    given = audits.DEFAULTS | {"resources": given.get("resources") or audits.words_at_hand(attacks)} | given
+    p = config.make(**given)
+    click.echo(f"attacks {', '.join(attacks)} with {p.resources} resources: {audits.WORDS[p.resources]}", err=True)
+    found = audits.audit(p, attacks)
+    file = audits.write(found, out or audits.default_folder(p))
+    click.echo(f"{audits.verdict(found)}\n\n{file}")
+
+
+@cli.command()
 @PAIRS
 @click.option("--textfooler", type=FOLDER, help="Published logs of TextFooler, for what its own encoder let pass.")
 @click.option("--spaces", type=FOLDER, help="Published logs by search space, for what our lists leave out.")
@@ -238,7 +262,7 @@ def candidates(pairs, textfooler, spaces, out):
     \b
     qrsupport candidates -p n 300 --spaces LOGS --textfooler LOGS --out candidates.json
     """
-    given = {"dataset": "mr", "resources": "local"} | {name: chapters.value(name, text) for name, text in pairs}
+    given = {"dataset": "mr", "resources": "local"} | {name: config.parse(name, text) for name, text in pairs}
     from . import encoders, store
 
     store.write_json(out, encoders.measure(config.make(**given), textfooler, spaces))

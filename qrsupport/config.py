@@ -1,5 +1,6 @@
 """Parameters: their types, defaults, ranges and help; reading a chapter's; the stable identity of a stage."""
 
+import functools
 import hashlib
 import json
 import os
@@ -8,14 +9,24 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
 
-from . import catalog
+from . import catalog, store
 from .errors import BadParameter, UnknownName
 
 
-def parameter(default, help, *, choices=None, low=None, high=None, each=False, imports=False):
-    """A dataclass field that carries its help, its valid names (`choices`) or range, whether it is a list of names,
-    and whether an import path `package.module:Class` will do for a name."""
-    limits = {"choices": choices, "low": low, "high": high, "each": each, "imports": imports}
+KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
+"""Files of labelled texts that can be read."""
+
+
+def is_own(dataset: str) -> bool:
+    """Whether a dataset is the user's own, a path or a hub id `owner/name`, and not one of the catalogue's."""
+    known = dataset in catalog.DATASETS or not dataset
+    return not known and ("/" in dataset or Path(dataset).suffix.lower() in KINDS or Path(dataset).exists())
+
+
+def parameter(default, help, *, choices=None, low=None, high=None, each=False, imports=False, beside=None):
+    """A dataclass field that carries its help, its valid names (`choices`; further ones if `beside(name)`) or range,
+    whether it is a list of names, and whether an import path `package.module:Class` will do for a name."""
+    limits = {"choices": choices, "low": low, "high": high, "each": each, "imports": imports, "beside": beside}
     return field(default=default, metadata={"help": help} | limits)
 
 
@@ -23,13 +34,31 @@ def parameter(default, help, *, choices=None, low=None, high=None, each=False, i
 class Parameters:
     """Every parameter of every chapter; the defaults are the quick profile."""
 
-    dataset: str = parameter("embedded", "what to classify", choices=catalog.DATASETS)
+    dataset: str = parameter(
+        "embedded",
+        "what to classify: a name, a file or directory of labelled texts, or a hub id",
+        choices=catalog.DATASETS,
+        beside=is_own,
+    )
+    text_column: str = parameter("text", "own data: the column of the texts")
+    label_column: str = parameter("label", "own data: the column of the labels")
+    labels: str = parameter("", "own data: class names in class order, with commas; empty: those found")
+    splits: str = parameter("80/10/10", "own data without splits: per cent for training, validation, test")
+    split_seed: int = parameter(0, "own data without splits: seed of the split", low=0)
     backbone: str = parameter("minilm-l6", "what is fine-tuned: a name, a hub id or a local directory")
     backbones: str = parameter(
         "t5-mini,minilm-l6", "what is fine-tuned, one after the other; as `backbone`, with commas"
     )
     seed: int = parameter(0, "seed of the fine-tuning", low=0)
-    epochs: int = parameter(-1, "passes over the training data; -1: as suits the backbone", low=-1, high=1000)
+    epochs: int = parameter(
+        -1,
+        "passes over the training data; -1: as suits the backbone; 0: none, a fine-tuned checkpoint as it is",
+        low=-1,
+        high=1000,
+    )
+    label_map: str = parameter(
+        "", "epochs 0: pairs that say which class each output of the checkpoint is; empty: by name"
+    )
     batch_size: int = parameter(32, "examples per step", low=1, high=4096)
     learning_rate: float = parameter(0.0, "peak learning rate of AdamW; 0: as suits the backbone", low=0, high=1.0)
     max_length: int = parameter(128, "longest input in tokens; longer texts are truncated", low=8, high=512)
@@ -89,8 +118,9 @@ class Parameters:
 
 
 FIELDS = {f.name: f for f in fields(Parameters)}
+OWN = ("text_column", "label_column", "labels", "splits", "split_seed")
 MODEL = (
-    "dataset", "backbone", "seed", "epochs", "batch_size", "learning_rate", "max_length", "word_dropout", "train_limit",
+    "dataset", *OWN, "backbone", "seed", "epochs", "label_map", "batch_size", "learning_rate", "max_length", "word_dropout", "train_limit",
 )  # fmt: skip
 ATTACK = ("attack", "resources", "attack_seed", "query_budget", "margin", "joint")
 PLACE = ("network", "run_dir")
@@ -115,7 +145,7 @@ CHAPTERS = {
     "aware": (*MODEL, *catalog.INT8_OPTIONS, "attack", "resources", "attack_seed", "n", "workers", *PLACE),
     "ensembles": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE),
     "architectures": (
-        "dataset", "backbones", *MODEL[2:], *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE,
+        "dataset", *OWN, "backbones", *MODEL[MODEL.index("seed"):], *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE,
     ),
 }  # fmt: skip
 
@@ -143,7 +173,8 @@ def check(name: str, value):
         value = ",".join(map(absolute, split(value))) if meta["each"] else absolute(value)
     if meta["choices"]:
         for item in split(value) if meta["each"] else (value,):
-            if item not in meta["choices"] and not (meta["imports"] and _import_path(name, item)):
+            others = (meta["imports"] and _import_path(name, item)) or (meta["beside"] and meta["beside"](item))
+            if item not in meta["choices"] and not others:
                 _check_width(item)
                 raise UnknownName(name, item, meta["choices"])
     if (meta["low"] is not None and not value >= meta["low"]) or (
@@ -288,6 +319,24 @@ def settled(p: Parameters) -> Parameters:
     )
 
 
+def dataset_name(dataset: str) -> str:
+    """A dataset's name in ids, records and folders: the user's own get their file's name and a digest of its content
+    (a hub id: of the id)."""
+    if not is_own(dataset):
+        return dataset
+    path = Path(dataset)
+    files = sorted(f for f in path.iterdir() if f.suffix.lower() in KINDS) if path.is_dir() else [path]
+    content = [[f.name, _sha256(f, f.stat().st_mtime_ns, f.stat().st_size)] for f in files if f.is_file()] or dataset
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", path.stem if path.exists() else dataset).strip("-") or "data"
+    return f"{stem}-{key(content)[:8]}"
+
+
+@functools.lru_cache(64)
+def _sha256(file: Path, changed: int, size: int) -> str:
+    """The digest of a file, computed again when its time of change or its size has changed."""
+    return store.sha256(file)
+
+
 def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
     """The parameters that an artefact depends on: of the checkpoint, with `variant` of that variant, and with `attack`
     of an attack on it (and on those that it must fool at the same time).
@@ -301,7 +350,9 @@ def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
     if attack:
         names += ATTACK
     values = asdict(p)
-    found = {name: values[name] for name in dict.fromkeys(names)}
+    found = {name: values[name] for name in dict.fromkeys(names)} | {"dataset": dataset_name(p.dataset)}
+    if not is_own(p.dataset):
+        found = {name: value for name, value in found.items() if name not in OWN}
     return found | ({"variant": variant} if variant else {})
 
 

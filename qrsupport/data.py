@@ -1,4 +1,5 @@
-"""Datasets by name: generated, from a directory of published files (`QRSUPPORT_DATA`), or from the Hugging Face hub.
+"""Datasets by name: generated, from a directory of published files (`QRSUPPORT_DATA`), or from the Hugging Face hub;
+or the user's own (see `files`).
 
 Split and label order are the same whichever source is used; texts are stripped of surrounding white space, so that the
 published files and the hub's copies agree.
@@ -16,12 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from . import catalog, embedded
+from . import catalog, config, embedded, files
 from .config import Parameters, settled
 from .errors import BadData, BadParameter, MissingResource, NoNetwork, UnknownName
-
-SPLITS = ("train", "validation", "test")
-Rows = list[tuple[str, int]]  # (text, class number), in the order of the published file or split
+from .hub import HUB, SPLITS, Rows, carve, read_hub
 
 
 @dataclass(frozen=True)
@@ -191,11 +190,6 @@ def parse_trec(line: str) -> tuple[str, str]:
     return text, label.partition(":")[0]
 
 
-def carve(rows: Rows) -> dict[str, Rows]:
-    """A train and a validation split from published training rows: every tenth row (10, 20, ...) is for validation."""
-    return {"train": [row for i, row in enumerate(rows, 1) if i % 10], "validation": rows[9::10]}
-
-
 def read_agnews(folder: Path) -> dict[str, Rows]:
     """AG News as text classification suites pass it on: dev.tsv, 10,001 rows of the published train set, and test.tsv.
 
@@ -213,58 +207,6 @@ def read_trec(folder: Path) -> dict[str, Rows]:
 
 
 READERS = {"sst2": read_sst2, "mr": read_mr, "emotion": read_emotion, "agnews": read_agnews, "trec": read_trec}
-
-
-# The Hugging Face hub -------------------------------------------------------------------------------------------------
-
-# Of each split: repository (after an @ its revision), split there, names of the text and label columns.  A validation
-# split that is not there is carved from the train split.  GLUE's own SST-2 test split has no labels.
-PARQUET = "CogComp/trec@refs/convert/parquet"  # the main revision is a script, which is never run
-HUB = {
-    "sst2": {
-        "train": ("stanfordnlp/sst2", "train", "sentence", "label"),
-        "validation": ("stanfordnlp/sst2", "validation", "sentence", "label"),
-        "test": ("SetFit/sst2", "test", "text", "label"),
-    },
-    "mr": {s: ("cornell-movie-review-data/rotten_tomatoes", s, "text", "label") for s in SPLITS},
-    "emotion": {s: ("dair-ai/emotion", s, "text", "label") for s in SPLITS},
-    "agnews": {s: ("fancyzhx/ag_news", s, "text", "label") for s in ("train", "test")},
-    "trec": {s: (PARQUET, s, "text", "coarse_label") for s in ("train", "test")},
-}
-
-
-def fetch(repository: str, split: str) -> Iterable[dict]:
-    """The rows of a hub dataset's split, each a dict of its columns; `repository` as in `HUB`.
-
-    Raises NoNetwork if the hub cannot be reached and the dataset is not in the local cache.
-    """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    import datasets
-
-    name, _, revision = repository.partition("@")
-    try:
-        return datasets.load_dataset(name, split=split, revision=revision or None)
-    except OSError as e:
-        raise NoNetwork(f"cannot fetch {repository} ({split}) from the Hugging Face hub: {e}") from e
-
-
-def read_hub(name: str, fetch: Callable[[str, str], Iterable[dict]] = fetch) -> dict[str, Rows]:
-    """A dataset from the hub, by way of `fetch(repository, split)`.
-
-    Raises NoNetwork as `fetch` does, BadData if a row has other columns or a label outside the class set.
-    """
-    classes, found = range(len(catalog.DATASETS[name].labels)), {}
-    for split, (repository, there, column, target) in HUB[name].items():
-        rows = []
-        for number, row in enumerate(fetch(repository, there)):
-            text, label = row.get(column), row.get(target)
-            if not isinstance(text, str) or label not in classes:
-                raise BadData(f"{repository} ({there}), row {number}: {row!r} is not a {column!r} and a known label")
-            rows.append((text.strip(), int(label)))
-        if not rows:
-            raise BadData(f"{repository} ({there}) holds no example")
-        found[split] = rows
-    return found if "validation" in found else carve(found["train"]) | {"test": found["test"]}
 
 
 # Loading --------------------------------------------------------------------------------------------------------------
@@ -300,8 +242,16 @@ def generated(name: str) -> dict[str, Rows]:
     return embedded.generate(name)
 
 
+@functools.lru_cache(4)
+def _own(content: str, name: str, *how) -> tuple[tuple[str, ...], dict[str, Rows]]:
+    """As `files.read`, once a process; `content` tells one content of the files from another."""
+    return files.read(name, *how)
+
+
 def fetched(p: Parameters) -> bool:
     """Whether the dataset would come from the hub."""
+    if config.is_own(p.dataset):
+        return p.network and not Path(p.dataset).exists()
     root = os.environ.get("QRSUPPORT_DATA", "")
     return p.network and p.dataset in HUB and not (root and (Path(root) / p.dataset).is_dir())
 
@@ -309,18 +259,29 @@ def fetched(p: Parameters) -> bool:
 def load(p: Parameters) -> Dataset:
     """The dataset `p.dataset`; with `p.train_limit` only so many of its training examples, always the same ones.
 
-    Raises UnknownName, BadData, MissingResource or NoNetwork.
+    Raises UnknownName, BadData, BadParameter, MissingResource or NoNetwork.
     """
     p, splits = settled(p), {}
-    for name, rows in read(p.dataset, p.network).items():
+    name = config.dataset_name(p.dataset)
+    if config.is_own(p.dataset):
+        how = (p.text_column, p.label_column, p.labels, p.splits, p.split_seed, p.network)
+        (names, found), evaluation = _own(name, p.dataset, *how), "test"
+    else:
+        found = read(p.dataset, p.network)
+        names, evaluation = catalog.DATASETS[p.dataset].labels, catalog.DATASETS[p.dataset].evaluation
+    for part, rows in found.items():
         texts, labels = zip(*rows, strict=True)
-        splits[name] = Split(texts, labels, tuple(f"{p.dataset}/{name}/{i:05d}" for i in range(len(rows))))
+        splits[part] = Split(texts, labels, tuple(f"{name}/{part}/{i:05d}" for i in range(len(rows))))
     if p.train_limit:
         train = splits["train"]
         kept = sorted(sample(train, p.train_limit, 0))
         splits["train"] = Split(*(tuple(column[i] for i in kept) for column in (train.texts, train.labels, train.ids)))
-    entry = catalog.DATASETS[p.dataset]
-    return Dataset(p.dataset, entry.labels, **splits, evaluation=entry.evaluation)
+    return Dataset(name, names, **splits, evaluation=evaluation)
+
+
+def classes(p: Parameters) -> tuple[str, ...]:
+    """The class names of `p.dataset` in class order; reads the data only where they are the user's own."""
+    return load(p).labels if config.is_own(p.dataset) else catalog.DATASETS[p.dataset].labels
 
 
 def sample(split: Split, n: int, seed: int) -> list[int]:

@@ -46,7 +46,7 @@ def example_seed(seed: int, example: str) -> int:
 
 def name(p: config.Parameters, *parts: str) -> str:
     """The readable part of an artefact's folder name."""
-    return "-".join((p.dataset, Path(p.backbone).name, f"s{p.seed}", *parts)).replace(":", "-")
+    return "-".join((config.dataset_name(p.dataset), Path(p.backbone).name, f"s{p.seed}", *parts)).replace(":", "-")
 
 
 def aimed(p: config.Parameters, variant: str) -> config.Parameters:
@@ -210,7 +210,7 @@ def record(task: Task, example: Example, **outcome) -> records.Record:
     """The record of an example: what was asked, and the fields in `outcome` that say how it ended."""
     p = task.p
     return records.Record(
-        example=example.id, position=example.position, dataset=p.dataset, backbone=p.backbone, seed=p.seed,
+        example=example.id, position=example.position, dataset=config.dataset_name(p.dataset), backbone=p.backbone, seed=p.seed,
         variant=task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed, query_budget=p.query_budget,
         margin=p.margin, joint=p.joint, label=example.label, execution=catalog.execution(task.variant),
         text=example.text, made_by=task.made_by, **outcome,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, company, config, data, export, simulate, weights
+from . import backbones, catalog, company, config, data, export, simulate, train, weights
 from . import victim as victims
 from .errors import BadParameter, CannotRun
 
@@ -138,6 +138,7 @@ def check(p: config.Parameters, variant: str) -> None:
     Also raises as `backbones.check`.
     """
     backbones.check(p)
+    train.refuse_training(p, catalog.VARIANTS[variant].checkpoint)
     reason = lacks(variant)
     if reason:
         others = [v for v in (*catalog.VARIANTS[variant].nearest, "fp32") if v != variant]

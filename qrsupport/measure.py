@@ -9,9 +9,10 @@ from tqdm.auto import tqdm
 from . import catalog, config, data, engine, ladder, metrics, recovered, records, replay, train, variants
 
 
-def runnable() -> list[str]:
-    """Every variant that can run on this machine."""
-    return [name for name in catalog.VARIANTS if not ladder.lacks(name)]
+def runnable(p: config.Parameters) -> list[str]:
+    """Every variant that can run on this machine; of a checkpoint that is taken as it is, those that need no training."""
+    known = {name: entry for name, entry in catalog.VARIANTS.items() if p.epochs or entry.checkpoint == "base"}
+    return [name for name in known if not ladder.lacks(name)]
 
 
 def measure(p: config.Parameters, names, progress: bool = True) -> dict:
@@ -31,9 +32,8 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     latency = variants.latencies({name: variants.build(p, name) for name in names}, texts, p.latency_repeats)
     for name in tqdm(names, desc="measure", unit="variant", disable=not progress):
         clean.append(records.read_clean(replay.clean(p, name)))
-        attacked += records.Folder(engine.attack(p, name)).load()[: p.n]
-        replayed = records.Folder(replay.replay(p, "fp32", name), records.Replay).load()
-        replays += [r for r in replayed if r.position < p.n]
+        found = attacked_and_replayed(p, name)
+        attacked, replays = attacked + found[0], replays + found[1]
     tables = {
         "grid": metrics.headline(attacked, replays, clean),
         "clean": metrics.clean(clean),
@@ -41,12 +41,20 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
         "controls": recovered.against_controls(replays, [name for name in names if name != "fp32"]),
     }
     given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
+    given["dataset"] = config.dataset_name(p.dataset)
     return made_on() | {"parameters": given, "latency": latency} | {kind: plain(table) for kind, table in tables.items()}
 
 
 def made_on() -> dict:
     """The CPU and the versions of the libraries that answers depend on."""
     return {"machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}}
+
+
+def attacked_and_replayed(p: config.Parameters, name: str) -> tuple[list[records.Record], list[records.Replay]]:
+    """The first `p.n` records of `p.attack` on variant `name`, and its answers to fp32's adversarial set; made if not there."""
+    attacked = records.Folder(engine.attack(p, name)).load()[: p.n]
+    replayed = records.Folder(replay.replay(p, "fp32", name), records.Replay).load()
+    return attacked, [r for r in replayed if r.position < p.n]
 
 
 def plain(table) -> list[dict]:

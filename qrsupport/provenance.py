@@ -14,7 +14,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 ASKING = ("victim", "company", "weights", "ensembles")
 STAGES = {
-    "training": ("train", "backbones", "pretrained", "architectures", "rounding"),
+    "training": ("train", "backbones", "given", "pretrained", "architectures", "rounding"),
     "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
     "attack": (
         "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "texts",

@@ -21,7 +21,7 @@ def clean(p: config.Parameters, variant: str) -> Path:
         split = dataset.eval_split()
         logits = victim.predict(model, split.texts, progress=True)
         content = {
-            "dataset": p.dataset, "backbone": p.backbone, "seed": p.seed, "variant": variant,
+            "dataset": dataset.name, "backbone": p.backbone, "seed": p.seed, "variant": variant,
             "split": dataset.evaluation, "class_names": list(dataset.labels), "ids": list(split.ids),
             "labels": list(split.labels), "predicted": [int(i) for i in logits.argmax(1)],
             "bytes": model.bytes, "execution": catalog.execution(variant),

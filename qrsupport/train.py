@@ -10,11 +10,15 @@ import json
 import os
 import platform
 import random
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 
-from . import backbones, catalog, config, data, provenance, records, rounding, store
+import numpy as np
+
+from . import backbones, catalog, config, data, given, provenance, records, rounding, store
+from .errors import CannotRun
 from .shown import markdown
 
 OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()} | dict.fromkeys(rounding.BITS, ())
@@ -29,13 +33,15 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     It holds model.safetensors, config.json, the tokenizer, history.json and card.md.  `which` is
     "base", "adversarial" (fine-tuned from the backbone on the training split and the successful
     perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
-    (fine-tuned from the backbone while rounding, see `rounding`).  `store.meta` of it gives
+    (fine-tuned from the backbone while rounding, see `rounding`).  With `p.epochs` 0 "base" is the backbone as it is;
+    one that is an ONNX file is in model.onnx.  `store.meta` of it gives
     seconds, parameters (count) and, if adversarial, attack_seconds, attack_queries and how many
     examples_succeeded (the ones added), examples_failed and examples_skipped (never added).
 
-    Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used (before any
-    work), and as `data.load` and `store.made`.
+    Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
+    what cannot be had without training (before any work), and as `data.load` and `store.made`.
     """
+    refuse_training(p, which)
     if which == "other-seed":
         return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
     backbones.check(p)
@@ -49,9 +55,20 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
         "code": provenance.code("training"),
         "versions": {v: version(v) for v in VERSIONS},
     }
-    parts = (p.dataset, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
+    parts = (dataset.name, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
     path = config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(depends["parameters"])))
+    if given.is_onnx(p.backbone):
+        return store.made(path, depends, lambda room: take_onnx(p, dataset, room))
     return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which), costs) | costs)
+
+
+def refuse_training(p: config.Parameters, which: str) -> None:
+    """Raises CannotRun if a checkpoint that is taken as it is (`epochs` 0) would have to be trained."""
+    if not p.epochs and which != "base":
+        raise CannotRun(
+            f"the checkpoint {which!r} has to be fine-tuned, and epochs=0 takes {p.backbone} as it is; "
+            "take the variants noise-1, noise-2 and noise-3, or set epochs to 1 or more"
+        )
 
 
 def identity(p: config.Parameters, which: str) -> dict:
@@ -81,7 +98,7 @@ def fine_tune(
     AdamW, linear warm-up and decay, gradients clipped at norm 1, batches of similar length, 32-bit
     floats, one CPU thread or one GPU; a share `p.word_dropout` of the tokens is replaced by the mask
     token (or the unknown one) in training.  With `bits`, the model rounds to so many while it learns.  The last epoch's weights are kept: nothing is selected on the
-    validation split.  Returns seconds, the number of parameters, and timing.
+    validation split.  Without epochs the model is evaluated and written as it is.  Returns seconds, the number of parameters, and timing.
     """
     import torch
 
@@ -94,28 +111,59 @@ def fine_tune(
         start = time.time()
         validation = loop.encode(dataset.validation.texts, dataset.validation.labels)
         with rounding.rounded(model, bits):
-            rows, seconds = loop.run(examples, validation)
+            rows, seconds = loop.run(examples, validation) if p.epochs else ([_untrained(loop.evaluate(validation))], [0.0])
         model.to("cpu").save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
     count = sum(w.numel() for w in model.parameters())
+    return _notes(p, dataset, folder, (rows, seconds), tried(len(extra[0]), costs or {}), count, device.type, start)
+
+
+def take_onnx(p: config.Parameters, dataset: data.Dataset, folder: Path) -> dict:
+    """Writes the ONNX file `p.backbone` as a checkpoint to `folder` (see `given.take_onnx`) and evaluates it; as `fine_tune`."""
+    from . import victim
+
+    start = time.time()
+    classifier = given.take_onnx(p, dataset.labels, folder)
+    texts, labels = dataset.validation.texts, np.array(dataset.validation.labels)
+    chances = victim.probabilities(victim.predict(classifier, texts, progress=True))
+    right, loss = chances.argmax(1) == labels, -np.log(chances[np.arange(len(labels)), labels].clip(1e-12))
+    row = _untrained({"validation loss": float(loss.mean()), "validation accuracy": float(right.mean())})
+    return _notes(p, dataset, folder, ([row], [0.0]), tried(0, {}), given.size(folder), "cpu", start)
+
+
+def _untrained(measured: dict) -> dict:
+    """The one row of the learning curve of a checkpoint taken as it is."""
+    return {"step": 0, "epoch": 0, "train loss": None} | measured
+
+
+def _notes(p, dataset, folder: Path, history, extra: str, count: int, device: str, start: float) -> dict:
+    """Writes history and card of a checkpoint; warns of one that guesses better turned; returns notes for its meta."""
+    rows, seconds = history
+    warning = "" if p.epochs else given.warning(rows[-1]["validation accuracy"], dataset.labels)
+    if warning:
+        print(f"warning: {p.backbone}: {warning}", file=sys.stderr, flush=True)
     store.write_json(folder / "history.json", rows)
-    store.write_text(folder / "card.md", card(p, dataset, tried(len(extra[0]), costs or {}), count, rows[-1], device.type))
+    store.write_text(folder / "card.md", card(p, dataset, extra, count, rows[-1], device, warning))
     timing = {"seconds": seconds, "host": platform.node(), "started": round(start, 3)}
-    return {"seconds": round(time.time() - start, 3), "parameters": count, "timing": timing}
+    notes = {"warning": warning} if warning else {}
+    return {"seconds": round(time.time() - start, 3), "parameters": count, "timing": timing} | notes
 
 
-def card(p: config.Parameters, dataset: data.Dataset, extra: str, count: int, last: dict, device: str) -> str:
+def card(
+    p: config.Parameters, dataset: data.Dataset, extra: str, count: int, last: dict, device: str, warning: str = ""
+) -> str:
     """What is worth knowing of a checkpoint, in Markdown."""
     entry = catalog.BACKBONES.get(p.backbone)
     about = [f"- backbone: {entry.about}"] if entry and entry.about else []
     sizes = ", ".join(f"{name} {len(getattr(dataset, name).texts)}" for name in ("train", "validation", "test"))
     lines = [
-        f"# {markdown(p.backbone)} fine-tuned on {markdown(p.dataset)}",
+        f"# {markdown(p.backbone)} {'fine-tuned' if p.epochs else 'as it is, for use'} on {markdown(dataset.name)}",
         "",
+        *([f"**Warning: {warning}.**", ""] if warning else []),
         *about,
-        f"- data: {markdown(p.dataset)}, classes {', '.join(map(markdown, dataset.labels))}; examples: {sizes}; fingerprint {dataset.fingerprint}",
+        f"- data: {markdown(dataset.name)}, classes {', '.join(map(markdown, dataset.labels))}; examples: {sizes}; fingerprint {dataset.fingerprint}",
         f"- adversarial examples added to the training split: {extra}",
-        f"- validation after the last epoch: loss {last['validation loss']:.4f}, accuracy {last['validation accuracy']:.4f}",
+        f"- validation{' after the last epoch' if p.epochs else ''}: loss {last['validation loss']:.4f}, accuracy {last['validation accuracy']:.4f}",
         f"- parameters of the model: {count}",
         f"- hardware: {markdown(hardware() if device == 'cpu' else device)}",
         f"- versions: {', '.join(f'{v} {version(v)}' for v in VERSIONS)}; Python {platform.python_version()}",

@@ -11,9 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, config, controls, data, ensembles, export, ladder, provenance, store, train, weights
+from . import (
+    backbones,
+    catalog,
+    config,
+    controls,
+    data,
+    ensembles,
+    export,
+    given,
+    ladder,
+    provenance,
+    store,
+    train,
+    weights,
+)
 from . import victim as victims
-from .errors import BadCheckpoint, UnknownName
+from .errors import BadCheckpoint, CannotRun, UnknownName
 
 VERSIONS = ("onnx", "onnxruntime", "tokenizers", "torch", "transformers")
 CHECKED = 64
@@ -46,7 +60,7 @@ def depends(p: config.Parameters, name: str) -> dict:
     checkpoint = train.checkpoint(p, entry.checkpoint)
     return about | {
         "data": data.load(p).fingerprint,
-        "checkpoint": store.sha256(checkpoint / "model.safetensors"),
+        "checkpoint": store.sha256(given.weights(checkpoint)),
         "tokenizer": store.sha256(checkpoint / "tokenizer.json"),
         "versions": {v: version(v) for v in VERSIONS},
     }
@@ -55,8 +69,10 @@ def depends(p: config.Parameters, name: str) -> dict:
 def compare_with_torch(p: config.Parameters, name: str = "fp32", n: int = CHECKED) -> dict:
     """How variant `name` differs from its checkpoint in torch on `n` texts of the evaluation split.
 
-    Keys: max_logit_difference, label_agreement (share of 1), n.
+    Keys: max_logit_difference, label_agreement (share of 1), n.  Raises CannotRun for a checkpoint that is an ONNX file.
     """
+    if given.is_onnx(p.backbone):
+        raise CannotRun(f"{p.backbone} is an ONNX file: there is no torch model to compare {name!r} with")
     split = data.load(p).eval_split()
     texts = [split.texts[i] for i in data.sample(split, n, p.seed)]
     return export.compare(train.checkpoint(p, _entry(name).checkpoint), victims.load(build(p, name)), texts)
@@ -98,7 +114,7 @@ def _entry(name: str) -> catalog.VariantEntry:
 
 def _folder(p: config.Parameters, name: str) -> Path:
     key = config.key(config.identity(p, name))
-    parts = (p.dataset, backbones.slug(p.backbone), f"s{p.seed}", name, key)
+    parts = (config.dataset_name(p.dataset), backbones.slug(p.backbone), f"s{p.seed}", name, key)
     return config.run_dir(p) / "variants" / "-".join(parts)
 
 
@@ -109,7 +125,7 @@ def _build(p: config.Parameters, name: str, room: Path) -> dict:
         return _ensemble(p, name, room)
     checkpoint = train.checkpoint(p, entry.checkpoint)
     about = {
-        "labels": list(catalog.DATASETS[p.dataset].labels),
+        "labels": list(data.classes(p)),
         "max_length": p.max_length,
         "pad_id": json.loads((checkpoint / "config.json").read_text("utf-8")).get("pad_token_id") or 0,
         "variant": name,
@@ -125,8 +141,12 @@ def _build(p: config.Parameters, name: str, room: Path) -> dict:
 
 
 def _fp32(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
-    """The checkpoint exported as it is, and checked against torch."""
+    """The checkpoint exported as it is, and checked against torch; one that is an ONNX file is taken over."""
     checkpoint = train.checkpoint(p, entry.checkpoint)
+    if given.is_onnx(checkpoint):
+        about["inputs"] = list(victims.load(checkpoint).inputs)
+        store.write_bytes(room / "model.onnx", given.weights(checkpoint).read_bytes())
+        return {}
     about["inputs"] = export.to_onnx(checkpoint, room / "model.onnx")
     store.write_json(room / "variant.json", about)
     split = data.load(p).eval_split()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, data, embedded
+from qrsupport import catalog, config, data, embedded, hub
 from qrsupport.errors import BadData, BadParameter, MissingResource, NoNetwork, QRError, UnknownName
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
@@ -222,7 +222,7 @@ def fake_hub(rows):
 
 def test_hub_asks_the_parquet_repositories():
     fetch, asked = fake_hub(lambda r, s: [{"sentence": " a ", "text": " a ", "label": 1, "coarse_label": 1}] * 10)
-    found = {name: data.read_hub(name, fetch) for name in data.HUB}
+    found = {name: hub.read_hub(name, fetch) for name in hub.HUB}
     assert found["sst2"] == {split: [("a", 1)] * 10 for split in data.SPLITS}
     for name in ("agnews", "trec"):
         assert {split: len(rows) for split, rows in found[name].items()} == {"train": 9, "validation": 1, "test": 10}
@@ -235,16 +235,16 @@ def test_hub_asks_the_parquet_repositories():
         *(("fancyzhx/ag_news", s) for s in ("train", "test")),
         *(("CogComp/trec@refs/convert/parquet", s) for s in ("train", "test")),
     }
-    assert set(data.HUB) == set(data.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
+    assert set(hub.HUB) == set(data.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
 
 
 @pytest.mark.parametrize("row", [{"text": "x", "label": -1}, {"text": "x"}, {"label": 1}, {"text": None, "label": 1}])
 def test_hub_rows_of_another_shape(row):
     fetch, _ = fake_hub(lambda r, s: [{"text": "fine", "label": 0}, row])
     with pytest.raises(BadData, match="dair-ai/emotion.*row 1"):
-        data.read_hub("emotion", fetch)
+        hub.read_hub("emotion", fetch)
     with pytest.raises(BadData, match="no example"):
-        data.read_hub("emotion", lambda r, s: [])
+        hub.read_hub("emotion", lambda r, s: [])
 
 
 def test_hub_and_files_give_the_same_dataset(root):
@@ -252,16 +252,16 @@ def test_hub_and_files_give_the_same_dataset(root):
     local = data.read("sst2")
     columns = {"stanfordnlp/sst2": "sentence", "SetFit/sst2": "text"}
     fetch, _ = fake_hub(lambda r, s: [{columns[r]: f"{t} ", "label": label} for t, label in local[s]])
-    assert data.read_hub("sst2", fetch) == local
+    assert hub.read_hub("sst2", fetch) == local
 
 
 def test_revision_of_a_hub_repository(monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kwargs: (args, kwargs))
-    assert data.fetch("CogComp/trec@refs/convert/parquet", "test") == (
+    assert hub.fetch("CogComp/trec@refs/convert/parquet", "test") == (
         ("CogComp/trec",), {"split": "test", "revision": "refs/convert/parquet"},
     )  # fmt: skip
-    assert data.fetch("dair-ai/emotion", "test")[1]["revision"] is None
+    assert hub.fetch("dair-ai/emotion", "test")[1]["revision"] is None
 
 
 def test_directory_comes_before_the_hub_and_the_hub_needs_leave(root, monkeypatch):
@@ -282,7 +282,7 @@ def test_unreachable_hub(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(NoNetwork, match="dair-ai/emotion"):
-        data.fetch("dair-ai/emotion", "train")
+        hub.fetch("dair-ai/emotion", "train")
 
 
 def test_unknown_dataset():

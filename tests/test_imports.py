@@ -19,10 +19,10 @@ WORDS = {"resources", "sources", "published", "thesaurus", "sememes", "encoder",
 ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records", "runs"}, set()),
-    "data": ({"data", "embedded", "grammar"}, set()),
+    "data": ({"data", "embedded", "files", "grammar", "hub"}, set()),
     "origins": ({"origins"}, {"pretrained"}),
     "pretrained": ({"pretrained", "offline"}, set()),
-    "train": ({"train", "backbones", "architectures", "rounding"}, {"data", "records", "pretrained"}),
+    "train": ({"train", "backbones", "architectures", "given", "rounding"}, {"data", "records", "pretrained", "victim"}),
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data", "pretrained"}),
@@ -35,6 +35,7 @@ ROOMS = {
     "metrics": ({"metrics", "tidy", "paper", "recovered"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
     "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates", "seeds"}, {"records", "metrics"}),
+    "audit": ({"audit"}, {"data", "train", "variants", "records", "resources", "engine", "metrics", "measure", "report"}),
     "bench": (
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
@@ -43,7 +44,7 @@ ROOMS = {
     "command": (
         {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning"},
         {
-            "records", "report", "resources", "bench", "measure", "pretrained", "origins", "pace", "data", "train", "engine",
+            "records", "report", "resources", "bench", "measure", "audit", "pretrained", "origins", "pace", "data", "train", "engine",
             "victim", "candidates",
         },
     ),
