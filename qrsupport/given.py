@@ -98,7 +98,7 @@ def turn(name: str, model, places: list[int]) -> None:
             )
 
 
-def warning(accuracy: float, classes: tuple[str, ...]) -> str:
+def doubt(accuracy: float, classes: tuple[str, ...]) -> str:
     """What to say of a validation accuracy below that of guessing; empty if it is not."""
     if accuracy >= 1 / len(classes):
         return ""

@@ -139,7 +139,7 @@ def _untrained(measured: dict) -> dict:
 def _notes(p, dataset, folder: Path, history, extra: str, count: int, device: str, start: float) -> dict:
     """Writes history and card of a checkpoint; warns of one that guesses better turned; returns notes for its meta."""
     rows, seconds = history
-    warning = "" if p.epochs else given.warning(rows[-1]["validation accuracy"], dataset.labels)
+    warning = "" if p.epochs else given.doubt(rows[-1]["validation accuracy"], dataset.labels)
     if warning:
         print(f"warning: {p.backbone}: {warning}", file=sys.stderr, flush=True)
     store.write_json(folder / "history.json", rows)
