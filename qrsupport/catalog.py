@@ -358,7 +358,7 @@ PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textf
 
 PROTOCOLS = {
     "direct": "attack a variant, measure that variant",
-    "transfer": "measure a target on the adversarial set of a source",
+    "transfer": "measure a target on the adversarial set of a source (the paper's, as we read it)",
     "joint": "attack until several variants are fooled at once (parameter `joint`)",
 }
 
@@ -396,7 +396,7 @@ PROFILES = {
         },
     ),
     "paper": ProfileEntry(
-        "the paper's checkpoints and resources; needs network and a GPU",
+        "the paper's checkpoints and resources, fewer examples (-p n 1000 -p train_limit 0: all); needs network; see `qrsupport plan`",
         {
             "dataset": ("sst2", "emotion", "mr"),
             "backbone": ("bert-base-uncased", "distilbert-base-uncased"),
@@ -405,10 +405,12 @@ PROFILES = {
         {
             "resources": "published",
             "network": True,
-            "n": 1000,
+            "n": 100,
+            "train_limit": 10_000,
             "epochs": 3,
             "learning_rate": 2e-5,
             "backbones": "bert-large-uncased,t5-base,google/switch-base-8",
         },
+        {"pso": {"n": 20}},
     ),
 }

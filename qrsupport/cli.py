@@ -118,6 +118,23 @@ def book(profile, cores, pairs):
 
 
 @cli.command()
+@click.option("--profile", default="quick", show_default=True, help="Which set of parameters.")
+@click.option("--measure", default=90, show_default=True, type=click.IntRange(1, 120), help="Seconds to measure for.")
+@click.option("--cores", default=os.cpu_count() or 1, type=click.IntRange(1), help="Jobs at a time; else all cores.")
+@PAIRS
+def plan(profile, measure, cores, pairs):
+    """What a profile would do on this machine: attacks, queries, hours, gigabytes.
+
+    Starts nothing of it; measures for a while how fast models of these shapes are here.
+    """
+    from . import planning
+
+    given = {name: chapters.value(name, text) for name, text in pairs}
+    found = planning.plan(profile, given, measure, lambda line: click.echo(f"  {line}", err=True))
+    click.echo(planning.shown(found, cores))
+
+
+@cli.command()
 @click.option("--only", default="", help="Measure only the comparisons whose name contains this.")
 def bench(only):
     """Time the engine against TextAttack on the same attacks; write _build/bench.json."""
@@ -237,14 +254,15 @@ def candidates(pairs, textfooler, spaces, out):
 
 @cli.command()
 @click.option("--network", is_flag=True, help="Also try to reach the package's sources of data.")
-def doctor(network):
+@click.option("--check", is_flag=True, help="Also compare the SHA-256 of the files with those published.")
+def doctor(network, check):
     """Versions, CPU flags, and which data and resources are at hand; for the others, how to get them."""
     click.echo(f"qrsupport {__version__}, Python {platform.python_version()}, {platform.platform()}")
     click.echo(f"run directory {config.run_dir(config.Parameters())}")
     for tool in TOOLS:
         click.echo(f"  {tool:24} {version(tool)}")
     _cpu()
-    _at_hand()
+    _at_hand(check)
     if network:
         _reach("huggingface.co")
 
@@ -285,27 +303,35 @@ def _kernels():
     click.echo(f"  8-bit kernel in use: {'exact' if company.saturates() else 'fastest'}")
 
 
-def _at_hand():
-    """Data sets, then `resources.status()`: what is there and where, or how to get it."""
-    from . import pretrained, resources
+def _at_hand(check: bool = False):
+    """Data sets, weights, then `resources.status()`: what is there and where, or how to get it."""
+    from . import pretrained, origins, resources
 
-    root = os.environ.get("QRSUPPORT_DATA", "")
     click.echo("Data sets")
-    for name in catalog.DATASETS:
-        inside = name.startswith("embedded")
-        there = inside or (root and (Path(root) / name).is_dir())
-        how = f"put the published files in {root or 'a directory that QRSUPPORT_DATA names'}, or set network to true"
-        _line(name, there, "in the package" if inside else Path(root) / name, how)
+    for name in catalog.GENERATED:
+        _line(name, True, "in the package")
+    published = [name for name, source in origins.SOURCES.items() if source.is_dataset]
+    for name in published:
+        there, said = origins.status(name, check)
+        _line(name, there, said if there else f"{said}, or set network to true")
     click.echo("Pretrained weights")
     for name in pretrained.SOURCES:
-        _line(name, pretrained.at_hand(name), pretrained.place(name), f"run `qrsupport fetch {name}`")
+        there = pretrained.at_hand(name)
+        _line(name, there, pretrained.place(name) if there else f"run `qrsupport fetch {name}`")
     click.echo("Resources of the attacks")
     for item in resources.status():
-        _line(f"{item['set']}: {item['part']}", item["at_hand"], item["where"], item["how"])
+        _line(f"{item['set']}: {item['part']}", item["at_hand"], item["where"] if item["at_hand"] else item["how"])
+    if check:
+        click.echo("Files of the local resources as published, below QRSUPPORT_DATA")
+        for name in [name for name in origins.SOURCES if name not in published]:
+            _line(name, *origins.status(name, check))
 
 
-def _line(what: str, there: bool, where, how: str):
-    click.echo(f"  {what:44} {'yes' if there else 'no':4} {where if there else how}")
+def _line(what: str, there: bool, said):
+    """One thing: its name, yes or no, and below it where it is or how to get it, within 80 columns."""
+    click.echo(f"  {what:44} {'yes' if there else 'no'}")
+    if said:
+        click.echo(click.wrap_text(str(said), 80, "      ", "      "))
 
 
 def _reach(host: str):

@@ -83,7 +83,7 @@ def read_rows(
     Raises MissingResource if the file is not there, BadData, naming file and line, if it is malformed.
     """
     if not path.is_file():
-        raise MissingResource(f"{path} is missing; put the published file there (the README says where it comes from)")
+        raise MissingResource(f"{path} is missing; put the published file there; the page Data says where it comes from, `qrsupport doctor` what else is missing")
     classes, rows, content = list(classes), [], path.read_bytes()
     for number, line in enumerate(read_lines(path, content.replace(blank, b" ") if blank else content), 1):
         if number == 1 and header and line == header:
@@ -151,7 +151,7 @@ def polarity_bytes(folder: Path, name: str) -> tuple[Path, bytes]:
     if path.is_file():
         return path, path.read_bytes()
     if not archive.is_file():
-        raise MissingResource(f"neither {path} nor {archive} is there; put sentence polarity v1.0 there (see README)")
+        raise MissingResource(f"neither {path} nor {archive} is there; put sentence polarity v1.0 there (see the page Data)")
     try:
         with zipfile.ZipFile(archive) as z:
             return archive / name, z.read(next(n for n in z.namelist() if Path(n).name == name))
@@ -226,7 +226,7 @@ def read(name: str, network: bool = False) -> dict[str, Rows]:
         raise MissingResource(f"QRSUPPORT_DATA={root!r} is not a directory; point it at the published data or unset it")
     if root and ((Path(root) / name).is_dir() or not network):
         if not (Path(root) / name).is_dir():
-            raise MissingResource(f"{Path(root) / name} is missing; put the published files there or set network=True")
+            raise MissingResource(f"{Path(root) / name} is missing; put the published files there (the page Data says which) or set network=True")
         return READERS[name](Path(root) / name)
     if not network:
         raise NoNetwork(

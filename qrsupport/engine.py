@@ -198,7 +198,9 @@ def training_attack(p: config.Parameters, progress: bool = True) -> Path:
 
 
 def adversarial_training_examples(p: config.Parameters) -> tuple[list[str], list[int]]:
-    """The texts and labels that adversarial training adds: the successful perturbations of training examples."""
+    """The texts and labels that adversarial training adds: the successful perturbations of training examples.
+
+    A text to which the model does not give its label is skipped, not attacked, and never added."""
     found = records.Folder(training_attack(p)).load()[: p.adversarial_examples]
     won = [r for r in found if r.status is records.Status.succeeded]
     return [r.perturbed for r in won], [r.label for r in won]

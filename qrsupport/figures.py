@@ -105,7 +105,7 @@ def weight_error_histogram(errors: np.ndarray) -> Figure:
 
 
 def latency(measures: dict[str, dict]) -> Figure:
-    """Median with quartiles of one prediction's time, for `{variant: variants.latency(...)}`."""
+    """Median with quartiles of one prediction's time, for `variants.latencies`."""
     _need(measures, "latencies")
     canvas, axes = _axes(height=1.2 + 0.5 * len(measures))
     styles, ax, said = _style(measures, catalog.VARIANTS), axes[0, 0], []
@@ -167,20 +167,20 @@ def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:
         row = group[group["variant"] == variant]
         if row.empty:
             continue
-        for x, protocol in enumerate(("clean", "direct", "transfer")):
+        for x, protocol in enumerate(("clean", "direct", "recovery")):
             value, lower, upper = (100 * float(row[f"{protocol}{end}"].iloc[0]) for end in ("", "_lower", "_upper"))
             if np.isnan(value):
                 continue
             at = x + (place - (len(styles) - 1) / 2) * width
             ax.bar(at, value, width * 0.92, color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
             ax.errorbar(at, value, [[value - lower], [upper - value]], color="black", capsize=2, linewidth=1)
-    ax.set_xticks(range(3), ["clean", "direct", "transfer"])
+    ax.set_xticks(range(3), ["clean", "direct", "recovery"])
     ax.grid(False, axis="x")
     ax.set_ylim(0, 100)
 
 
 def accuracy_grid(grid: pd.DataFrame) -> Figure:
-    """From `metrics.headline`: a panel a cell; clean accuracy, and accuracy under direct and transferred attack.
+    """From `metrics.headline`: a panel a cell; clean accuracy, accuracy under direct attack, and recovery of the texts that fooled fp32.
 
     Bars are variants (colour and hatch), whiskers 95 % Wilson intervals.
     """
@@ -198,12 +198,12 @@ def accuracy_grid(grid: pd.DataFrame) -> Figure:
         _bars(axes[i, j], group, styles)
         axes[i, j].set_title(visible(f"{row}, {attack}" if len(attacks) > 1 else row), fontsize=9)
         for r in group.to_dict("records"):
-            values = ", ".join(f"{p} {percent(r[p])}" for p in ("clean", "direct", "transfer"))
+            values = ", ".join(f"{p} {percent(r[p])}" for p in ("clean", "direct", "recovery"))
             said.append(f"{row}, {attack}, {r['variant']}: {values}")
     for ax in axes[:, 0]:
-        ax.set_ylabel("accuracy (%)")
+        ax.set_ylabel("accuracy, recovery (%)")
     _legend(canvas, styles)
-    return Figure(canvas, f"Bars of accuracy with 95 % Wilson intervals. {'; '.join(said)}.")
+    return Figure(canvas, f"Bars of accuracy and recovery with 95 % Wilson intervals. {'; '.join(said)}.")
 
 
 def _legend(canvas: Canvas, styles: dict[str, int]) -> None:
@@ -292,7 +292,7 @@ def transfer_bars(df: pd.DataFrame) -> Figure:
     df = df.assign(series=_panel(df, ["target"], ["source", "attack", *PLACE]))
     canvas, axes = _axes(1, 2, 8.4, 1.2 + 0.36 * len(df), sharey=True)
     said = []
-    for i, (ax, measure) in enumerate(zip(axes[0], ("accuracy", "recovery"), strict=True)):
+    for i, (ax, measure) in enumerate(zip(axes[0], ("recovery", "accuracy"), strict=True)):
         value, lower, upper = (100 * df[f"{measure}{end}"].to_numpy(float) for end in ("", "_lower", "_upper"))
         look = {"color": PALETTE[i], "fmt": MARKERS[i], "capsize": 3}
         ax.errorbar(value, range(len(df)), xerr=[value - lower, upper - value], **look)

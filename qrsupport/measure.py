@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from tqdm.auto import tqdm
 
-from . import catalog, config, data, engine, ladder, metrics, records, replay, train, variants
+from . import catalog, config, data, engine, ladder, metrics, recovered, records, replay, train, variants
 
 
 def runnable(p: config.Parameters) -> list[str]:
@@ -16,10 +16,11 @@ def runnable(p: config.Parameters) -> list[str]:
 
 
 def measure(p: config.Parameters, names, progress: bool = True) -> dict:
-    """Bytes, latency, clean accuracy, agreement with fp32, direct and transfer accuracy of the variants in `names`.
+    """Bytes, latency, clean accuracy, agreement with fp32, direct accuracy, recovery and transfer of the variants in `names`.
 
     `grid`, `clean` and `pairs` (each other variant against fp32) are the rows of `metrics.headline`,
-    `metrics.clean` and `metrics.pairs`; `latency` is `variants.latency` by variant, in milliseconds.
+    `metrics.clean` and `metrics.pairs`, `controls` those of `recovered.against_controls` (each
+    variant against the controls among them); `latency` is `variants.latencies`, in milliseconds.
     `fp32` is always among them.  Raises UnknownName or CannotRun before any work, then as `engine.attack` does.
     """
     names = list(dict.fromkeys(["fp32", *names]))
@@ -27,9 +28,9 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     for name in names:
         ladder.check(p, name)
     texts = data.load(p).eval_split().texts
-    clean, attacked, replays, latency = [], [], [], {}
+    clean, attacked, replays = [], [], []
+    latency = variants.latencies({name: variants.build(p, name) for name in names}, texts, p.latency_repeats)
     for name in tqdm(names, desc="measure", unit="variant", disable=not progress):
-        latency[name] = variants.latency(variants.build(p, name), texts, p.latency_repeats)
         clean.append(records.read_clean(replay.clean(p, name)))
         found = attacked_and_replayed(p, name)
         attacked, replays = attacked + found[0], replays + found[1]
@@ -37,6 +38,7 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
         "grid": metrics.headline(attacked, replays, clean),
         "clean": metrics.clean(clean),
         "pairs": metrics.pairs(attacked, replays, clean, against="fp32"),
+        "controls": recovered.against_controls(replays, [name for name in names if name != "fp32"]),
     }
     given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
     given["dataset"] = config.dataset_name(p.dataset)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import metrics, store, widths
+from . import metrics, recovered, store, widths
 from .errors import StaleArtefact
 from .figures import MARKERS, PALETTE, Figure, _axes
 from .report import pairs_table
@@ -20,12 +20,15 @@ FEW = 4
 @dataclass(frozen=True)
 class Measured:
     """A file of `qrsupport measure`: `about` (machine, versions, parameters, latency by variant) and the tables
-    `metrics.headline`, `metrics.clean` and `metrics.pairs` of its records."""
+    `metrics.headline`, `metrics.clean`, `metrics.pairs` and `recovered.against_controls` of its records.
+
+    Tests against fp32 under transfer, which files of before hold, are left out: it loses its own set by construction."""
 
     about: dict
     grid: pd.DataFrame
     clean: pd.DataFrame
     pairs: pd.DataFrame
+    controls: pd.DataFrame
 
 
 def read(file: Path) -> Measured:
@@ -36,7 +39,9 @@ def read(file: Path) -> Measured:
     content = store.read_json(file)
     try:
         tables = [pd.DataFrame(content.pop(kind)).assign(setting="") for kind in ("grid", "clean", "pairs")]
-        found = Measured(content, *tables)
+        tables[2] = tables[2][tables[2]["protocol"] != "transfer"]
+        controls = pd.DataFrame(content.pop("controls", []), columns=recovered.NAMES).assign(setting="")
+        found = Measured(content, *tables, controls)
         about(found), table(found)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise StaleArtefact(f"{file} was not written by `qrsupport measure` ({type(e).__name__}: {e})") from e
@@ -116,6 +121,16 @@ def differing(found: Measured, protocol: str) -> Html:
     """The variants whose accuracy under a protocol differs from that of fp32: Holm-corrected p below 0.05."""
     rows = _against_fp32(found, protocol)
     return pairs_table(rows[rows["p_holm"] < LEVEL])
+
+
+def against_controls(found: Measured, variant: str = "int8-dynamic") -> str:
+    """What `variant` recovers beside the controls, or that the file holds no such test."""
+    if not len(found.controls):
+        return (
+            "This file holds accuracy over the whole set only, so nothing here says whether a quantized variant recovers "
+            "more than a control; [chapter 7](../nbs/07-controls.ipynb) tests that."
+        )
+    return recovered.said(found.controls, variant)
 
 
 def verdict(found: Measured, protocol: str, variant: str = "int8-dynamic") -> str:

@@ -26,11 +26,15 @@ from .tidy import (
     order,
     outcomes_clean,
     outcomes_direct,
+    outcomes_recovery,
     outcomes_replay,
     outcomes_transfer,
     rank,
     replay_frames,
 )
+
+
+PROTOCOLS = ("transfer", "recovery", "direct")
 
 
 def interval(count: int, n: int) -> tuple[float, float]:
@@ -83,14 +87,18 @@ def direct(df: pd.DataFrame) -> pd.DataFrame:
 def _transfer(group: pd.DataFrame) -> dict:
     right = group["replayed"] == group["label"]
     won = group["status"] == "succeeded"
-    return proportion(right.sum(), len(group), "accuracy") | proportion((right & won).sum(), won.sum(), "recovery")
+    counts = proportion((right & won).sum(), won.sum(), "recovery") | proportion(right.sum(), len(group), "accuracy")
+    kept, skipped = group["status"] == "failed", group["status"] == "skipped"
+    n = len(group) or np.nan
+    return counts | {"gain": (right.sum() - kept.sum()) / n, "gain_skipped": (right & skipped).sum() / n}
 
 
 def transfer(replays: pd.DataFrame) -> pd.DataFrame:
     """From `replay_frames`, one row a cell, source and target.
 
-    `accuracy` of the target on the source's adversarial set; `recovery`: share of the successful
-    adversarial texts that the target gets right.
+    `recovery`: share of the successful adversarial texts that the target gets right, the measure of
+    transfer.  `accuracy` of the target on the source's whole adversarial set; `gain`: that minus the
+    source's; `gain_skipped`: the part of it that comes from texts that the source got wrong unattacked.
     """
     return _by(replays[replays["status"] != "error"], [*CELL, "source", "target"], _transfer)
 
@@ -157,7 +165,9 @@ def per_class(labels, predicted, names) -> pd.DataFrame:
 
 
 def _outcomes(records, replays, predictions) -> pd.DataFrame:
-    parts = [outcomes_direct(frames(records)), outcomes_transfer(replay_frames(replays)), outcomes_clean(predictions)]
+    replayed = replay_frames(replays)
+    parts = [outcomes_direct(frames(records)), outcomes_transfer(replayed), outcomes_recovery(replayed)]
+    parts.append(outcomes_clean(predictions))
     parts = [p for p in parts if len(p)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=OUTCOME)
 
@@ -193,10 +203,12 @@ def pairs(records, replays=(), predictions=(), against: str = "", among=()) -> p
     `difference` is accuracy_b − accuracy_a, `only_a` and `only_b` count the examples that one alone
     gets right.  `p_holm` is Holm's correction over the family: all rows of one resource set and
     protocol in the table.  `among` keeps
-    only these variants and `against` only the pairs with this one, before the correction.  A transfer set was made against its source, which loses it by construction:
-    a small p there says that the target differs, not that it is robust.
+    only these variants and `against` only the pairs with this one, before the correction.  A source is never tested under
+    transfer or recovery: it loses its own set by construction (see `recovered` for tests there).
     """
     outcomes = _outcomes(records, replays, predictions)
+    moved = outcomes["protocol"].isin(["transfer", "recovery"])
+    outcomes = outcomes[~(moved & (outcomes["variant"].map(bare) == "fp32"))]
     df = _paired(outcomes[outcomes["variant"].map(bare).isin(among)] if among else outcomes, against)
     df["difference"] = df["accuracy_b"] - df["accuracy_a"]
     df["p_holm"] = np.nan
@@ -206,7 +218,8 @@ def pairs(records, replays=(), predictions=(), against: str = "", among=()) -> p
 
 
 def headline(records, replays, predictions, variants=()) -> pd.DataFrame:
-    """The grid: one row a cell and variant with `clean`, `direct` and `transfer` (from fp32) accuracy.
+    """The grid: one row a cell and variant with `clean` and `direct` accuracy, and from fp32 `recovery` and `transfer`
+    (accuracy over the whole set).
 
     `variants` keeps only these; attacks with a margin or on several variants are left out.  Each has `_lower`, `_upper`
     and `_n`; NaN and n = 0 where no record is at hand.
@@ -220,9 +233,9 @@ def headline(records, replays, predictions, variants=()) -> pd.DataFrame:
     rows = []
     for cell in cells:
         row = dict(zip(by, cell, strict=True))
-        counts = {p: known.get((*cell, p), (0, 0)) for p in ("direct", "transfer")}
+        counts = {p: known.get((*cell, p), (0, 0)) for p in ("direct", "recovery", "transfer")}
         counts["clean"] = known.get((*cell[: len(MODEL)], *NO_ATTACK.values(), row["variant"], "clean"), (0, 0))
-        for protocol in ("clean", "direct", "transfer"):
+        for protocol in ("clean", "direct", "recovery", "transfer"):
             row |= proportion(*counts[protocol], protocol)
         rows.append(row)
     return order(pd.DataFrame(rows), by) if rows else pd.DataFrame(columns=by)
@@ -251,7 +264,9 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
 
     `paper` is the paper's, in per cent; `ours` the mean over the cells of the difference in accuracy
     on the same examples (attacks without budget, margin or joint), in percentage points, with the lowest and highest cell; None where no
-    records are at hand.  `transfer` (every variant on fp32's adversarial set) is the paper's reading.
+    records are at hand.  `transfer` (every variant on fp32's whole adversarial set) is the paper's way
+    of counting, as we read it; `recovery` counts only the texts that fooled fp32, of which fp32 itself
+    gets none right.
     """
     outcomes = ordinary(_outcomes(records, replays, predictions))
     outcomes = outcomes[outcomes["query_budget"] == 0]
@@ -262,7 +277,7 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
         if claim.measure == "clean":
             rows.append(_claim(claim, gains, "", "clean"))
         else:
-            rows += [_claim(claim, gains, s, protocol) for s in sets for protocol in ("transfer", "direct")]
+            rows += [_claim(claim, gains, s, protocol) for s in sets for protocol in PROTOCOLS]
     df = pd.DataFrame(rows)
     return df.astype({name: object for name in ("ours", "lowest", "highest")}).where(df.notna(), None)
 

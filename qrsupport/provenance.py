@@ -23,6 +23,7 @@ STAGES = {
     "replay": ("replay", *ASKING),
     "sememes": ("sememes",),
     "encoder": ("encoder",),
+    "universal": ("universal",),
 }  # fmt: skip
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -24,7 +24,7 @@ TEXTATTACK = "https://textattack.s3.amazonaws.com/"
 NLTK = "https://raw.githubusercontent.com/nltk/nltk_data/gh-pages/packages/"
 VECTORS, HOWNET = "paragramcf.zip", "word_candidates_sense.pkl"
 UNIVERSAL = "Universal Sentence Encoder 3"
-GET_UNIVERSAL = "pip install tensorflow tensorflow-hub; or use resources='local' or 'embedded'"
+GET_UNIVERSAL = "pip install tensorflow tensorflow-hub; or, its multilingual version, `qrsupport fetch use-multilingual-v3`; or use resources='local' or 'embedded'"
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError, MemoryError, NotImplementedError)
 """What zipfile and NumPy raise for files that are not what they should be."""
 FILES = {

@@ -29,15 +29,22 @@ from .tables import Html, backbones, cell, estimate, p_value, percent, plain, po
 __all__ = [
     "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table", "direct_table", "headline",
     "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table",
-    "paper_table", "per_class_report", "plain", "print_table", "queries", "table", "transfer_bars", "transfer_matrix", "transfer_table",
+    "paper_table", "per_class_report", "plain", "print_table", "queries", "recovered_table", "table", "transfer_bars", "transfer_matrix", "transfer_table",
     "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip
+
+
+TRANSFER = (
+    "Transfer: the source's adversarial set put to the target. Recovery rate: over the texts that fooled the source. "
+    "Whole set: the paper's way of counting, as we read it; gain: that minus the source's; from skipped: the part of "
+    "it won on texts that the source got wrong unattacked"
+)
 
 
 def _shown(df: pd.DataFrame, name: str) -> list[str]:
     """The proportion `name` of each row as text."""
     if name not in df:
-        return []
+        return ["not run"] * len(df)
     columns = [df[f"{name}{end}"] for end in ("", "_lower", "_upper", "_n")]
     return [estimate(*row) for row in zip(*columns, strict=True)]
 
@@ -54,7 +61,7 @@ def headline(grid: pd.DataFrame) -> pd.DataFrame:
     df = _cells(grid, [*metrics.CELL, "variant"])
     df["clean accuracy"] = _shown(grid, "clean")
     df["under direct attack"] = _shown(grid, "direct")
-    df["under transfer from fp32"] = _shown(grid, "transfer")
+    df["recovery of fp32's"] = _shown(grid, "recovery")
     return df
 
 
@@ -69,7 +76,8 @@ def headline_text(run_dir: Path, setting: str = "") -> str:
 
 def headline_table(grid: pd.DataFrame) -> Html:
     """The grid of `metrics.headline`."""
-    return table(headline(grid), "Accuracy with 95 % Wilson intervals")
+    about = "recovery: of the texts that fooled fp32, the share that the variant gets right; fp32 itself none"
+    return table(headline(grid), f"Accuracy with 95 % Wilson intervals; {about}")
 
 
 def clean_table(df: pd.DataFrame) -> Html:
@@ -95,8 +103,21 @@ def direct_table(df: pd.DataFrame) -> Html:
 def transfer_table(df: pd.DataFrame) -> Html:
     """From `metrics.transfer`: targets on a source's adversarial set."""
     out = _cells(df, [*metrics.CELL, "source", "target"])
-    out["accuracy"], out["recovery rate"] = _shown(df, "accuracy"), _shown(df, "recovery")
-    return table(out, "Transfer: the source's adversarial set put to the target")
+    out["recovery rate"] = ["no text fooled the source" if s == "not run" else s for s in _shown(df, "recovery")]
+    out["accuracy, whole set"] = _shown(df, "accuracy")
+    out["gain, points"] = [points(100 * v) for v in df.get("gain", ())]
+    out["of it from skipped"] = [points(100 * v) for v in df.get("gain_skipped", ())]
+    return table(out, TRANSFER)
+
+
+def recovered_table(df: pd.DataFrame) -> Html:
+    """From `recovered.against_controls`: one-sided exact tests."""
+    out = _cells(df, [*metrics.CELL, "source"])
+    rows = zip(df["variant"], df["direction"], df["control"], strict=True)
+    out["claim"] = [f"{variant} recovers {direction} than {control}" for variant, direction, control in rows]
+    out["n"], out["only variant"], out["only control"] = df["n"], df["only_variant"], df["only_control"]
+    out["p"], out["p, Holm"] = [p_value(p) for p in df["p"]], [p_value(p) for p in df["p_holm"]]
+    return table(out, "Recovery against controls: one-sided exact McNemar tests, Holm's correction")
 
 
 def pairs_table(df: pd.DataFrame) -> Html:
@@ -113,11 +134,12 @@ def paper_table(df: pd.DataFrame) -> Html:
     """From `metrics.paper_comparison`: the paper's headline numbers, marked as the paper's, beside ours."""
     out = df[["claim", "protocol", "resources"]].copy()
     out[f"the paper's, % ({paper.SOURCE})"] = [points(v) for v in df["paper"]]
+    out["it stands in"] = df["source"]
     out["ours, points"] = [points(v) for v in df["ours"]]
     both = zip(df["lowest"], df["highest"], strict=True)
     out["lowest to highest cell"] = ["—" if a is None else f"{points(a)} to {points(b)}" for a, b in both]
     out["cells"], out["pairs of answers"] = df["cells"], df["n"]
-    return table(out, "The paper's headline numbers beside ours")
+    return table(out, "The paper's headline numbers beside ours. transfer is the paper's way of counting, as we read it")
 
 
 def missing_table(df: pd.DataFrame) -> Html:
@@ -136,11 +158,23 @@ def per_class_report(labels, predicted, names) -> Html:
 
 
 def latency_table(measures: dict[str, dict]) -> Html:
-    """Time of one prediction, for `{variant: variants.latency(...)}`, with its ratio to the first variant."""
+    """Time of one prediction, for `variants.latencies`, with its ratio to the first variant."""
     first = next(iter(measures.values()))["median"] if measures else 1.0
     rows = [[name, m["median"], m["low"], m["high"], f"{first / m['median']:.2f} ×"] for name, m in measures.items()]
     heads = ["variant", "median, ms", "lower quartile, ms", "upper quartile, ms", "speed"]
-    return table(pd.DataFrame(rows, columns=heads), "Latency of one text, batch 1, one thread")
+    return table(pd.DataFrame(rows, columns=heads), f"Latency of one text, batch 1, one thread{_conditions(measures)}")
+
+
+def _conditions(measures: dict[str, dict]) -> str:
+    """How often was timed, and what else the machine did meanwhile."""
+    m = next(iter(measures.values()), {})
+    if "load" not in m:
+        return ""
+    return (
+        f"; {m['repeats']} predictions each, the variants taking turns text by text. The machine's load (processes "
+        f"that want to run, mean of a minute, this one included) was {m['load'][0]:.1f} before and {m['load'][1]:.1f} "
+        f"after, on {m['cores']} cores: above 1, other work ran too"
+    )
 
 
 def adversarial_cost(base: dict, adversarial: dict, quantize_seconds: float | None = None) -> Html:

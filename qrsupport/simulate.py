@@ -75,6 +75,13 @@ def asymmetric_codes(weight: np.ndarray, bits: int):
     return codes.astype(np.uint8 if bits <= 8 else np.uint16), np.float32(point), scale
 
 
+def levels(bits: int) -> dict[str, int]:
+    """How many numbers of `bits` bits each kind of tensor can hold, counted on the whole of a dense range."""
+    dense = np.linspace(-1, 1, 4 * 2**bits + 1, dtype=np.float32)
+    one, other = (len(np.unique(codes(dense, bits)[0])) for codes in (symmetric_codes, asymmetric_codes))
+    return {"weights of products": one, "embeddings": other, "activations": other}
+
+
 def values(codes: np.ndarray, point: np.float32, scale: np.float32) -> np.ndarray:
     """The numbers that integers stand for, float32."""
     return (codes.astype(np.float32) - point) * scale

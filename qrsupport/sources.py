@@ -21,7 +21,7 @@ WORDNET = ("data.adj", "data.adv", "data.noun", "data.verb", "index.adj", "index
 PERCEPTRON = tuple(f"averaged_perceptron_tagger_eng.{part}.json" for part in ("classes", "tagdict", "weights"))
 MASKED = "bert-base-uncased"
 MASKED_FILES = tuple(f"masked-lm/{name}" for name in ("model.safetensors", "config.json", "tokenizer.json"))
-ELSE = "set QRSUPPORT_DATA to a directory that holds it, or use resources='embedded'"
+ELSE = "set QRSUPPORT_DATA to a directory that holds it (the page Data says where it comes from), or use resources='embedded'"
 
 
 # embedded ------------------------------------------------------------------------------------------------------------
@@ -137,9 +137,10 @@ def universal_folder() -> tuple[Path, dict]:
     Raises MissingResource if its weights were never fetched.
     """
     source = pretrained.folder(universal.NAME)
-    depends = {"files": pretrained.source(universal.NAME).files, "settings": universal.MADE}
+    depends = {"files": pretrained.source(universal.NAME).files}
     folder = offline.cache_dir() / f"encoder-{config.key(depends)}"
-    return store.made(folder, depends, lambda room: universal.build(source, room)), depends
+    made_from = depends | {"code": provenance.code("universal")}
+    return store.made(folder, made_from, lambda room: universal.build(source, room)), depends
 
 
 def encoder_folder() -> tuple[Path, dict]:
@@ -230,6 +231,10 @@ def _published_tagger():
 
 
 def _published_encoder():
+    """TextAttack's own by TensorFlow Hub; where that is not installed, the multilingual version in ONNX, if it was fetched."""
+    if not published.has_sentence_encoder() and pretrained.at_hand(universal.NAME):
+        folder, depends = universal_folder()
+        return universal.Universal(folder), ["in place of TensorFlow Hub's", depends]
     published.need_sentence_encoder()
     return published.UNIVERSAL, published.UNIVERSAL
 

@@ -74,7 +74,7 @@ def rank(name: str, known: list[str]) -> int:
 
 def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Rows by `by`; attacks and variants in the catalogue's order."""
-    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "transfer", "joint"]}
+    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "recovery", "transfer", "joint"]}
     ranks |= {name: list(catalog.VARIANTS) for name in ("variant", "variant_a", "variant_b", "source", "target")}
 
     def key(column: pd.Series) -> pd.Series:
@@ -100,6 +100,11 @@ def outcomes_replay(replays: pd.DataFrame) -> pd.DataFrame:
 def outcomes_transfer(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
     """As `outcomes_replay`, of one source's adversarial set."""
     return outcomes_replay(replays[replays["source"] == source])
+
+
+def outcomes_recovery(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
+    """As `outcomes_transfer`, over the examples that fooled the source alone; their protocol is `recovery`."""
+    return outcomes_transfer(replays[replays["status"] == "succeeded"], source).assign(protocol="recovery")
 
 
 def outcomes_clean(predictions) -> pd.DataFrame:

@@ -35,7 +35,8 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
     (fine-tuned from the backbone while rounding, see `rounding`).  With `p.epochs` 0 "base" is the backbone as it is;
     one that is an ONNX file is in model.onnx.  `store.meta` of it gives
-    seconds, parameters (count) and, if adversarial, attack_seconds and attack_queries.
+    seconds, parameters (count) and, if adversarial, attack_seconds, attack_queries and how many
+    examples_succeeded (the ones added), examples_failed and examples_skipped (never added).
 
     Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
     what cannot be had without training (before any work), and as `data.load` and `store.made`.
@@ -58,7 +59,7 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     path = config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(depends["parameters"])))
     if given.is_onnx(p.backbone):
         return store.made(path, depends, lambda room: take_onnx(p, dataset, room))
-    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which)) | costs)
+    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which), costs) | costs)
 
 
 def refuse_training(p: config.Parameters, which: str) -> None:
@@ -90,7 +91,7 @@ def history(path: Path):
 
 
 def fine_tune(
-    p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None
+    p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None, costs=None
 ) -> dict:
     """Fine-tunes `p.backbone` on the training split and `extra` (texts, labels), and writes the checkpoint to `folder`.
 
@@ -114,7 +115,7 @@ def fine_tune(
         model.to("cpu").save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
     count = sum(w.numel() for w in model.parameters())
-    return _notes(p, dataset, folder, (rows, seconds), len(extra[0]), count, device.type, start)
+    return _notes(p, dataset, folder, (rows, seconds), tried(len(extra[0]), costs or {}), count, device.type, start)
 
 
 def take_onnx(p: config.Parameters, dataset: data.Dataset, folder: Path) -> dict:
@@ -127,7 +128,7 @@ def take_onnx(p: config.Parameters, dataset: data.Dataset, folder: Path) -> dict
     chances = victim.probabilities(victim.predict(classifier, texts, progress=True))
     right, loss = chances.argmax(1) == labels, -np.log(chances[np.arange(len(labels)), labels].clip(1e-12))
     row = _untrained({"validation loss": float(loss.mean()), "validation accuracy": float(right.mean())})
-    return _notes(p, dataset, folder, ([row], [0.0]), 0, given.size(folder), "cpu", start)
+    return _notes(p, dataset, folder, ([row], [0.0]), tried(0, {}), given.size(folder), "cpu", start)
 
 
 def _untrained(measured: dict) -> dict:
@@ -135,7 +136,7 @@ def _untrained(measured: dict) -> dict:
     return {"step": 0, "epoch": 0, "train loss": None} | measured
 
 
-def _notes(p, dataset, folder: Path, history, extra: int, count: int, device: str, start: float) -> dict:
+def _notes(p, dataset, folder: Path, history, extra: str, count: int, device: str, start: float) -> dict:
     """Writes history and card of a checkpoint; warns of one that guesses better turned; returns notes for its meta."""
     rows, seconds = history
     warning = "" if p.epochs else given.warning(rows[-1]["validation accuracy"], dataset.labels)
@@ -149,7 +150,7 @@ def _notes(p, dataset, folder: Path, history, extra: int, count: int, device: st
 
 
 def card(
-    p: config.Parameters, dataset: data.Dataset, extra: int, count: int, last: dict, device: str, warning: str = ""
+    p: config.Parameters, dataset: data.Dataset, extra: str, count: int, last: dict, device: str, warning: str = ""
 ) -> str:
     """What is worth knowing of a checkpoint, in Markdown."""
     entry = catalog.BACKBONES.get(p.backbone)
@@ -174,6 +175,14 @@ def card(
     return "\n".join(lines) + "\n"
 
 
+def tried(added: int, costs: dict) -> str:
+    """How many adversarial examples were added, and how the attack on the others ended."""
+    if "examples_skipped" not in costs:
+        return str(added)
+    attacked = costs["examples_succeeded"] + costs["examples_failed"]
+    return f"{added} (attacked {attacked}, failed {costs['examples_failed']}; skipped, label not given: {costs['examples_skipped']})"
+
+
 def hardware() -> str:
     """The CPU's model, as Linux names it, else its architecture."""
     try:
@@ -189,8 +198,11 @@ def _adversarial(p: config.Parameters):
 
     texts, labels = engine.adversarial_training_examples(p)
     made = records.Folder(engine.training_attack(p, progress=False)).load()[: p.adversarial_examples]
+    ended = {s.value: sum(r.status is s for r in made) for s in records.Status}
+    counts = {f"examples_{name}": ended[name] for name in ("succeeded", "failed", "skipped")}
     seconds = round(sum(r.timing.get("seconds", 0.0) for r in made), 3)
-    return (list(texts), list(labels)), {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in made)}
+    costs = {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in made)}
+    return (list(texts), list(labels)), costs | counts
 
 
 @contextlib.contextmanager

@@ -20,8 +20,6 @@ from .pretrained import UNREADABLE
 
 NAME = "use-multilingual-v3"
 WEIGHTS, PIECES, GRAPH = "weights.npz", "sp.model", "encoder.onnx"
-MADE = {"version": 1}
-"""What a built graph depends on beside the files; raised when its arithmetic changes."""
 WINDOWS = {2: 0, 3: 1, 5: 2}
 """The convolutions: tokens in a window → how many of them lie before the token that it belongs to."""
 CHUNKS, WIDTH, DIMENSIONS, OPSET, IR = 17, 256, 512, 17, 8

@@ -4,6 +4,7 @@ A new precision is one function in `ladder.MADE` and a line in `catalog.VARIANTS
 """
 
 import json
+import os
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -82,19 +83,27 @@ def weight_error(fp32: Path, int8: Path) -> np.ndarray:
     return export.weight_error(Path(fp32) / "model.onnx", Path(int8) / "model.onnx")
 
 
-def latency(path: Path, texts, repeats: int) -> dict:
-    """Wall time of one prediction (tokenizing included), batch 1, one thread, going round `texts`.
+def latencies(paths: dict[str, Path], texts, repeats: int) -> dict[str, dict]:
+    """Wall time of one prediction (tokenizing included) of each variant's folder, batch 1, one thread, going round `texts`.
 
-    Keys: median, low, high (quartiles), all in milliseconds, and repeats.  Ten predictions before
+    The variants take turns text by text, so that what slows the machine down for a while slows all
+    of them.  Keys by variant: median, low, high (quartiles), in milliseconds; repeats; load (the
+    system's mean of a minute, before and after; other work included) and cores.  Ten turns before
     are not counted.
     """
-    classifier, times = victims.load(path), []
+    classifiers = {name: victims.load(path) for name, path in paths.items()}
+    times, before = {name: [] for name in paths}, os.getloadavg()[0]
     for i in range(10 + repeats):
-        start = time.perf_counter()
-        classifier([texts[i % len(texts)]])
-        times.append(1000 * (time.perf_counter() - start))
-    low, median, high = np.percentile(times[10:], (25, 50, 75))
-    return {"median": float(median), "low": float(low), "high": float(high), "repeats": repeats}
+        for name, classifier in classifiers.items():
+            start = time.perf_counter()
+            classifier([texts[i % len(texts)]])
+            times[name].append(1000 * (time.perf_counter() - start))
+    about = {"repeats": repeats, "load": [before, os.getloadavg()[0]], "cores": os.cpu_count()}
+    return {name: _quartiles(taken[10:]) | about for name, taken in times.items()}
+
+
+def _quartiles(times: list[float]) -> dict:
+    return dict(zip(("low", "median", "high"), map(float, np.percentile(times, (25, 50, 75))), strict=True))
 
 
 def _entry(name: str) -> catalog.VariantEntry:

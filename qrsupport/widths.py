@@ -12,7 +12,7 @@ PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack", "attac
 
 
 def variant_table(grid: pd.DataFrame, clean: pd.DataFrame, latencies: dict[str, dict]) -> Html:
-    """From `metrics.headline`, `metrics.clean` and `{variant: variants.latency(...)}`: one row a cell and variant.
+    """From `metrics.headline`, `metrics.clean` and `variants.latencies`: one row a cell and variant.
 
     The cell's columns are left out, and its names stand above the table, where there is only one.
     Megabytes of a simulated variant are those of a file that stored its weights at their width; its
@@ -31,7 +31,10 @@ def variant_table(grid: pd.DataFrame, clean: pd.DataFrame, latencies: dict[str, 
         for name, how in zip(grid["variant"], out["execution"], strict=True)
     ]
     out["clean accuracy"], out["labels as fp32"] = _shown(rows, "accuracy"), _shown(rows, "agreement")
-    out["under direct attack"], out["under transfer from fp32"] = _shown(grid, "direct"), _shown(grid, "transfer")
+    out["under direct attack"] = _shown(grid, "direct")
+    if "recovery" in grid:  # files of `qrsupport measure` of before have the whole set only
+        out["recovery of fp32's"] = _shown(grid, "recovery")
+    out["whole transfer set"] = _shown(grid, "transfer")
     where = f" ({', '.join(map(str, cell.iloc[0]))})" if len(cell) == 1 else ""
     return table(out, f"Each variant{where}: size, time, accuracy with 95 % Wilson intervals")
 

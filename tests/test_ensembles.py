@@ -110,7 +110,7 @@ def test_an_ensemble_is_attacked_measured_and_replayed_as_any_variant(tiny, name
     assert right == [r.replayed == r.label for r in own]
     clean = records.read_clean(replay.clean(p, name))
     assert clean["bytes"] == victim.load(variants.build(p, name)).bytes
-    assert variants.latency(variants.build(p, name), ["a good film"], 3)["median"] > 0
+    assert variants.latencies({name: variants.build(p, name)}, ["a good film"], 3)[name]["median"] > 0
 
 
 def test_a_changed_member_is_noticed(tiny, tmp_path):

@@ -18,13 +18,13 @@ NAMES = flags.errors_of_the_package()
 # What is raised for others to catch, and by whom it is caught.
 INSIDE = {
     ("attacks", "KeyError"),  # as TextAttack's word embedding answers for an unknown word
-    ("attacks", "NotImplementedError"),  # as its distances that the lists do not have
     ("data", "ValueError"),  # by read_rows, which adds file and line
     ("encoder", "NotImplementedError"),  # the abstract encoder
     ("fast", "ValueError"),  # as TextAttack raises it
     ("published", "ValueError"),  # by Vectors itself, which names the file
     ("victim", "ValueError"),  # by _members itself, which names the file
     ("records", "TypeError"),  # by from_line itself, which names the line
+    ("offline", "OSError"),  # to a socket's caller, as the system refuses
     ("offline", "AttributeError"),  # how Python learns that a module lacks a name
 }
 

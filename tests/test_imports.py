@@ -20,6 +20,7 @@ ROOMS = {
     "foundation": (FOUNDATION | {"__init__"}, set()),
     "records": ({"records", "runs"}, set()),
     "data": ({"data", "embedded", "files", "grammar", "hub"}, set()),
+    "origins": ({"origins"}, {"pretrained"}),
     "pretrained": ({"pretrained", "offline"}, set()),
     "train": ({"train", "backbones", "architectures", "given", "rounding"}, {"data", "records", "pretrained", "victim"}),
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
@@ -31,7 +32,7 @@ ROOMS = {
         {"engine", "search", "workers", "replay"},
         {"data", "records", "variants", "victim", "resources", "attacks", "pretrained"},
     ),
-    "metrics": ({"metrics", "tidy", "paper"}, {"records"}),
+    "metrics": ({"metrics", "tidy", "paper", "recovered"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
     "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates"}, {"records", "metrics"}),
     "audit": ({"audit"}, {"data", "train", "variants", "records", "resources", "engine", "metrics", "measure", "report"}),
@@ -39,7 +40,14 @@ ROOMS = {
         {"bench", "sides"},
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
-    "command": ({"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular"}, {"records", "report", "resources", "bench", "measure", "audit", "pretrained", "victim", "candidates", "data", "train"}),
+    "pace": ({"pace"}, {"train", "bench", "victim"}),
+    "command": (
+        {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning"},
+        {
+            "records", "report", "resources", "bench", "measure", "audit", "pretrained", "origins", "pace", "data", "train", "engine",
+            "victim", "candidates",
+        },
+    ),
 }
 # Adversarial training attacks what it fine-tunes: the one import that points back, inside a function.
 BACK = {("train", "engine")}

@@ -63,7 +63,7 @@ def test_the_verdict_counts_what_differs(file):
     said = measured.verdict(found, "direct")
     assert f"of {len(NAMES)} variants" in said and "`int8-dynamic` differs by" in said
     everything = dataclasses.replace(found, pairs=found.pairs.assign(p_holm=0.001))
-    said = measured.verdict(everything, "transfer")
+    said = measured.verdict(everything, "direct")
     assert f"{len(NAMES)} of {len(NAMES)} variants differ from `fp32`: " in said and "`w2a2` with clean accuracy" in said
     none = dataclasses.replace(found, pairs=found.pairs.assign(p_holm=1.0))
     assert f" 0 of {len(NAMES)} variants differ from `fp32`. " in measured.verdict(none, "direct")

@@ -98,6 +98,7 @@ def test_transfer_accuracy_and_recovery():
     row = metrics.transfer(metrics.replay_frames(replays(source, "int8-dynamic", [1, 0, 0, 1, 1]))).iloc[0]
     assert (row.source, row.target, row.accuracy, row.accuracy_n) == ("fp32", "int8-dynamic", 3 / 5, 5)
     assert row.recovery == 1 / 3 and row.recovery_n == 3
+    assert row.gain == pytest.approx(2 / 5) and row.gain_skipped == 1 / 5  # fp32 had 1 of 5; of 2 more, 1 was skipped
 
 
 def test_clean_accuracy_and_agreement_with_fp32():
@@ -199,9 +200,9 @@ def test_paper_comparison_is_a_mean_over_cells():
 
 def test_paper_comparison_without_records_says_none_and_keeps_the_papers_numbers():
     df = metrics.paper_comparison([], [], [])
-    assert df["ours"].tolist() == [None] * 5 and (df["cells"] == 0).all()
-    assert df["paper"].tolist() == [18.68, 18.68, -0.98, 18.80, 18.80]
-    assert (df["source"] == "arXiv 2403.05365").all()
+    assert df["ours"].tolist() == [None] * 7 and (df["cells"] == 0).all()
+    assert df["paper"].tolist() == [18.68] * 3 + [-0.98] + [18.80] * 3
+    assert set(df["source"]) == {"arXiv 2403.05365", "arXiv 2403.05365, summary only"}
 
 
 def test_replay_law_holds_and_is_broken_by_one_answer():

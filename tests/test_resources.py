@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from qrsupport import embedded, encoder, offline, published, resources, sources, tagging, thesaurus
+from qrsupport import config, embedded, encoder, offline, pretrained, published, resources, sources, tagging, thesaurus, universal
 from qrsupport.errors import BadData, MissingResource, NoNetwork, StaleArtefact, UnknownName
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
@@ -110,6 +110,15 @@ def test_published_encoder_is_checked_before_anything_is_fetched(alone, monkeypa
     monkeypatch.setattr(published, "_get", lambda url: pytest.fail("fetched"))
     with pytest.raises(MissingResource, match="pip install tensorflow"):
         resources.load("published", network=True, attack="textfooler")
+
+
+def test_published_encoder_is_the_multilingual_one_where_tensorflow_hub_is_missing(monkeypatch):
+    if not pretrained.at_hand(universal.NAME):
+        pytest.skip(f"{universal.NAME} was not fetched")
+    monkeypatch.setattr(published, "has_sentence_encoder", lambda: False)
+    found, covers = sources.LOADERS["published"]["encoder"]()
+    assert isinstance(found, universal.Universal) and covers[0] == "in place of TensorFlow Hub's"
+    assert config.key(covers) not in (config.key(published.UNIVERSAL), config.key(sources.universal_folder()[1]))
 
 
 def test_status_says_what_is_missing(alone):

@@ -100,12 +100,28 @@ def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
     assert store.sha256(base / "model.safetensors") != store.sha256(other / "model.safetensors")
     assert "added to the training split: 0" not in (other / "card.md").read_text()
     costs = store.meta(other)
+    ended = [costs[f"examples_{name}"] for name in ("succeeded", "failed", "skipped")]
+    assert sum(ended) == 12 and ended[0] > 0
+    assert f"added to the training split: {ended[0]} (attacked {ended[0] + ended[1]}, failed {ended[1]}; skipped" in (
+        other / "card.md"
+    ).read_text()
     assert costs["attack_queries"] > 0 and costs["attack_seconds"] > 0 and costs["seconds"] > 0
     assert victim.load(path).digest != victim.load(variants.build(p, "fp32")).digest
 
 
-def test_latency_is_in_milliseconds(tiny):
-    found = variants.latency(variants.build(tiny, "fp32"), ["a good film"], 20)
+def test_latencies_are_in_milliseconds_and_taken_in_turns(tiny, monkeypatch):
+    paths, asked = {name: variants.build(tiny, name) for name in ("fp32", "int8-dynamic")}, []
+    load = victim.load
+
+    def watched(path):
+        classifier = load(path)
+        return lambda texts: (asked.append((path, *texts)), classifier(texts))[1]
+
+    monkeypatch.setattr(variants.victims, "load", watched)
+    both = variants.latencies(paths, ["a good film", "a bad film"], 20)
+    assert asked[:4] == [(path, text) for text in ("a good film", "a bad film") for path in paths.values()]
+    assert len(asked) == 2 * (10 + 20) and list(both) == list(paths) and len(both["fp32"]["load"]) == 2
+    found = both["int8-dynamic"]
     assert 0.01 < found["low"] <= found["median"] <= found["high"] < 1000 and found["repeats"] == 20
 
 
