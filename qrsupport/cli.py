@@ -200,6 +200,23 @@ def runs(directory, remove):
 
 
 @cli.command()
+@click.option("--run-dir", type=click.Path(path_type=Path), help="The run directory; else the usual one.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write.")
+def seeds(run_dir, out):
+    """How far the headline moves between fine-tuning seeds: numbers only, in one file.
+
+    
+    qrsupport book -p seed 1 -p run_dir DIR, then with other seeds, then
+    qrsupport seeds --run-dir DIR --out seeds.json
+    """
+    from . import measure, seeds, store
+
+    rows = seeds.rows(run_dir or config.run_dir(config.Parameters()))
+    store.write_json(out, measure.made_on() | {"rows": measure.plain(rows)})
+    click.echo(seeds.text(seeds.read(out)))
+
+
+@cli.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write into.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="The run directory; else the usual one.")
 def export(out, run_dir):

@@ -42,10 +42,12 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     }
     given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
     given["dataset"] = config.dataset_name(p.dataset)
-    return {
-        "machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}, "parameters": given,
-        "latency": latency, **{kind: plain(table) for kind, table in tables.items()},
-    }  # fmt: skip
+    return made_on() | {"parameters": given, "latency": latency} | {kind: plain(table) for kind, table in tables.items()}
+
+
+def made_on() -> dict:
+    """The CPU and the versions of the libraries that answers depend on."""
+    return {"machine": train.hardware(), "versions": {name: version(name) for name in engine.VERSIONS}}
 
 
 def attacked_and_replayed(p: config.Parameters, name: str) -> tuple[list[records.Record], list[records.Replay]]:

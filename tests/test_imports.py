@@ -34,7 +34,7 @@ ROOMS = {
     ),
     "metrics": ({"metrics", "tidy", "paper", "recovered"}, {"records"}),
     "measure": ({"measure"}, {"data", "train", "variants", "records", "engine", "metrics"}),
-    "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates"}, {"records", "metrics"}),
+    "report": ({"report", "tables", "figures", "diffs", "widths", "measured", "candidates", "seeds"}, {"records", "metrics"}),
     "audit": ({"audit"}, {"data", "train", "variants", "records", "resources", "engine", "metrics", "measure", "report"}),
     "bench": (
         {"bench", "sides"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qrsupport import candidates, catalog, config, data, measure, measured, store, tables
+from qrsupport import candidates, catalog, config, data, measure, measured, seeds, store, tables
 from qrsupport.errors import StaleArtefact, UnknownName
 
 NAMES = ("int8-dynamic", "w2a2", "noise-1")
@@ -127,6 +127,10 @@ def test_what_is_published_has_numbers_and_names_only(path):
         found = measured.read(path)
         assert set(found.grid["variant"]) == set(catalog.VARIANTS), "made before a variant was added"
         assert (found.grid["direct_n"] == found.grid["transfer_n"]).all() and found.grid["direct_n"].min() >= 100
+    elif path.name == "queries.json":
+        assert all(row["queries"] >= 1 and row["n"] >= 20 and row["source"] for row in content)
+    elif path.name == "quick-seeds.json":
+        assert set(seeds.read(path)["seed"]) >= {0, 1, 2} and seeds.read(path)["direct_n"].min() >= 30
     elif path.name == "candidates.json":
         found = candidates.read(path)
         assert found.encoders["candidates"].min() >= 1000 and found.coverage["n"].min() >= 500
