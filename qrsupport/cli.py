@@ -129,7 +129,7 @@ def plan(profile, measure, cores, pairs):
     """
     from . import planning
 
-    given = {name: chapters.value(name, text) for name, text in pairs}
+    given = {name: config.parse(name, text) for name, text in pairs}
     found = planning.plan(profile, given, measure, lambda line: click.echo(f"  {line}", err=True))
     click.echo(planning.shown(found, cores))
 
