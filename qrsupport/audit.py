@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import config, data, engine, measure, metrics, records, replay, report, resources, store, train, variants
+from . import config, data, engine, measure, metrics, records, recovered, replay, report, resources, store, train, variants
 from .errors import QRError
 from .tables import Html, escape, estimate, p_value, percent, points, visible
 from .widths import variant_table
@@ -35,7 +35,7 @@ STYLE = (
 @dataclass(frozen=True)
 class Audit:
     """All that was measured of one checkpoint: records of the attacks, replays of fp32's, clean predictions, latency by
-    variant (`variants.latency`), and the warning that came with the checkpoint, if any."""
+    variant (`variants.latencies`), and the warning that came with the checkpoint, if any."""
 
     p: config.Parameters
     attacked: list
@@ -62,7 +62,7 @@ def audit(p: config.Parameters, attacks=ATTACKS, progress: bool = True) -> Audit
     """
     texts = data.load(p).eval_split().texts
     taken = store.meta(train.checkpoint(p))
-    latency = {name: variants.latency(variants.build(p, name), texts, p.latency_repeats) for name in VARIANTS}
+    latency = variants.latencies({name: variants.build(p, name) for name in VARIANTS}, texts, p.latency_repeats)
     clean = [records.read_clean(replay.clean(p, name)) for name in VARIANTS]
     attacked, replays = [], []
     jobs = [(dataclasses.replace(p, attack=attack), name) for attack in attacks for name in VARIANTS]
@@ -78,7 +78,7 @@ def audit(p: config.Parameters, attacks=ATTACKS, progress: bool = True) -> Audit
 def verdict(found: Audit) -> str:
     """One paragraph: what 8 bits cost, what they gain under direct attack and under transfer, beside the controls."""
     direct = metrics.pairs(found.attacked, among=("fp32", "int8-dynamic"))
-    controls = metrics.pairs([], found.replays, among=("int8-dynamic", *CONTROLS), against="int8-dynamic")
+    controls = recovered.against_controls(found.replays, ("int8-dynamic",), CONTROLS)
     transfer = metrics.transfer(metrics.replay_frames(found.replays))
     accuracy = metrics.direct(metrics.frames(found.attacked))
     said = [_cost(found)]
@@ -125,16 +125,15 @@ def _direct(attack: str, rows: pd.DataFrame, pair: pd.Series) -> str:
     )
 
 
-def _transfer(rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
+def _transfer(rows: pd.DataFrame, tests: pd.DataFrame) -> str:
     """What each gets right of the texts that fooled fp32, and whether 8 bits win more back than the controls."""
     if not rows["recovery_n"].max():
         return "No text fooled 32 bits, so nothing can be said of transfer."
-    sign = [1 if pair.variant_b == "int8-dynamic" else -1 for pair in pairs.itertuples()]
-    beaten = sum((pairs["difference"] * sign > 0) & (pairs["p_holm"] < LEVEL))
+    beaten = int(((tests["direction"] == "more") & (tests["p_holm"] < LEVEL)).sum())
     what = (
         "more than each of the controls, so more than being different" if beaten == len(CONTROLS)
         else f"more than {beaten} of {len(CONTROLS)} controls" if beaten
-        else "no more than the controls do, so no sign of robustness"
+        else "no more than the controls that so many texts could show, so no sign of robustness"
     )  # fmt: skip
     controls = "; ".join(_shown(rows.loc[name], "recovery") for name in CONTROLS)
     return (
