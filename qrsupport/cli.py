@@ -39,7 +39,8 @@ def names() -> dict[str, dict[str, str]]:
     """Everything that is chosen by name: kind → name → one line."""
 
     def line(entry):
-        return entry if isinstance(entry, str) else entry.help
+        about = getattr(entry, "about", "")
+        return entry if isinstance(entry, str) else f"{entry.help}. {about}" if about else entry.help
 
     tables = {
         "datasets": catalog.DATASETS,
