@@ -60,7 +60,8 @@ def said(tests: pd.DataFrame, variant: str, level: float = 0.05) -> str:
         some = rows[rows["direction"] == direction]
         named = [f"`{name}`" for name in dict.fromkeys(some.loc[some["p_holm"] < level, "control"])]
         parts.append(f"{direction} than {', '.join(named) or 'no control'}")
-    texts = f"on {rows['n'].min()} to {rows['n'].max()} texts a comparison"
+    least, most = rows["n"].min(), rows["n"].max()
+    texts = f"on {least if least == most else f'{least} to {most}'} texts a comparison"
     verdict = f"`{variant}` recovers {parts[0]} and {parts[1]}, {texts} (Holm-corrected p below {level})."
     silent = not (rows["p_holm"] < level).any()
     return verdict + (" That settles nothing if the intervals are wide: raise `n`." if silent else "")
