@@ -120,20 +120,21 @@ def wait(process: subprocess.Popen) -> int:
 
 
 def at_hand(profile: str, given: dict) -> dict:
-    """`given`, or, where a profile's pretrained weights are not on this machine, `given` with a backbone that needs none.
+    """`given`, or, where a profile's pretrained weights are not on this machine, `given` with backbones that need none.
 
     One line says so.  A backbone that `given` names is never replaced, nor is one that may be fetched.
     """
     backbones = catalog.PROFILES[profile].grid["backbone"] if profile in catalog.PROFILES else ()
     missing = [name for name in backbones if name in pretrained.SOURCES and not pretrained.at_hand(name)]
-    if not missing or "backbone" in given or given.get("network"):
+    if not missing or given.get("network"):
         return given
-    print(
-        f"the weights of {missing[0]} are not on this machine (`qrsupport fetch {missing[0]}` brings them): going on with "
-        f"{INSTEAD}, a small model from scratch, whose figures say little about the subject",
-        file=sys.stderr,
-    )
-    return {"backbone": INSTEAD, "backbones": f"{INSTEAD},t5-mini"} | given
+    if "backbone" not in given:
+        print(
+            f"the weights of {missing[0]} are not on this machine (`qrsupport fetch {missing[0]}` brings them): going on "
+            f"with {INSTEAD}, a small model from scratch, whose figures say little about the subject",
+            file=sys.stderr,
+        )
+    return {"backbone": INSTEAD, "backbones": f"t5-mini,{INSTEAD}"} | given
 
 
 def make(profile: str, given: dict, cores: int) -> None:

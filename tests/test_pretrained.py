@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from qrsupport import backbones, catalog, config, pretrained, train, universal
+from qrsupport import backbones, book, catalog, config, pretrained, train, universal
 from qrsupport.errors import BadCheckpoint, MissingResource, NoNetwork, StaleArtefact, UnknownName
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 40}
