@@ -21,6 +21,10 @@ EXACT = ("session.x64quantprecision", "1")
 LARGEST = 32
 """Most texts of one length asked together."""
 
+ENCODERS = ("bert", "distilbert", "mpnet")
+"""Architectures to which the reasons apply.  In Switch Transformers, whose experts weigh each other's sums, the answers
+of one length differ in the last bits with their number; of T5 and of a reader's own ONNX file nothing is known."""
+
 FLOATS = (True, "32-bit sums: each row's in an order that the weight's shape decides, whatever the number of rows")
 PACKED = (True, "unpacked to 32 bits, then as fp32; the kernel for a single row meets no text, which has two tokens")
 FIXED = (True, "activation ranges are constants of the file; sums of integers, in any order the same; the rest as fp32")
@@ -37,13 +41,14 @@ WHY: dict[str, tuple[bool, str]] = (
 """Precision → may texts of one length be asked together, and why."""
 
 
-def most(precision: str) -> int:
+def most(precision: str, architecture: str) -> int:
     """How many texts of one length may be asked together: `LARGEST`, or 1 where nothing is proved.
 
-    1 too for a precision that `WHY` does not name, on processors other than x86-64, and with `QRSUPPORT_ALONE` set.
+    1 too for a precision that `WHY` does not name, an `architecture` (Hugging Face's model_type) other than `ENCODERS`,
+    on processors other than x86-64, and with `QRSUPPORT_ALONE` set.
     """
     proved = platform.machine() in ("x86_64", "AMD64") and not os.environ.get("QRSUPPORT_ALONE")
-    return LARGEST if proved and WHY.get(precision, (False, ""))[0] else 1
+    return LARGEST if proved and architecture in ENCODERS and WHY.get(precision, (False, ""))[0] else 1
 
 
 @lru_cache(1)

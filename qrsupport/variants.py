@@ -124,10 +124,12 @@ def _build(p: config.Parameters, name: str, room: Path) -> dict:
     if entry.members:
         return _ensemble(p, name, room)
     checkpoint = train.checkpoint(p, entry.checkpoint)
+    settings = json.loads((checkpoint / "config.json").read_text("utf-8"))
     about = {
         "labels": list(data.classes(p)),
         "max_length": p.max_length,
-        "pad_id": json.loads((checkpoint / "config.json").read_text("utf-8")).get("pad_token_id") or 0,
+        "pad_id": settings.get("pad_token_id") or 0,
+        "architecture": settings.get("model_type") or "",
         "variant": name,
         "precision": entry.precision,
         "simulated": entry.simulated,

@@ -52,7 +52,7 @@ class Victim:
         self._check_fit()
         self._special: list[int] = self.tokenizer.encode("").ids
         self._piece = lru_cache(2**16)(self._piece_ids) if by_piece(self.tokenizer) else None
-        self.together = company.most(about["precision"])
+        self.together = company.most(about["precision"], about["architecture"])
         self._draw, self._shared = random.Random(self.digest), False
 
     def _check_fit(self) -> None:
@@ -231,12 +231,13 @@ def _read(path: Path) -> dict:
         "pad_id": _whole(about.get("pad_id")),
         "inputs": _names(about.get("inputs")) and set(about["inputs"]) <= set(INPUTS),
         "precision": isinstance(about.get("precision"), str),
+        "architecture": isinstance(about.get("architecture", ""), str),
         "bytes": about.get("bytes") is None or _whole(about["bytes"]),
     }
     if not good or not all(good.values()):
         wrong = ", ".join(name for name in good or () if not good[name]) or "an object was expected"
         raise BadCheckpoint(f"{path / 'variant.json'} is not a variant's ({wrong}); delete {path}")
-    return {"bytes": None} | about
+    return {"bytes": None, "architecture": ""} | about
 
 
 def _names(value) -> bool:

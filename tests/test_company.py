@@ -51,17 +51,22 @@ def test_the_table_names_every_precision_and_its_reason():
 def test_what_takes_a_range_at_hand_or_half_precision_is_asked_alone():
     for name in (*ladder.MADE, "unknown"):
         if "dynamic" in name or name.startswith("a") or "a" in name[1:] and name.startswith("w") or name in ("fp16", "unknown"):
-            assert company.most(name) == 1, name
+            assert company.most(name, "bert") == 1, name
+
+
+def test_architectures_to_which_the_reasons_do_not_apply_are_asked_alone():
+    for name in ("switch_transformers", "t5", ""):
+        assert company.most("fp32", name) == 1
 
 
 def test_together_on_x86_only_and_never_if_told_so(monkeypatch):
     monkeypatch.setattr(company.platform, "machine", lambda: "x86_64")
-    assert company.most("fp32") == company.LARGEST == SIZES[-1]
+    assert company.most("fp32", "bert") == company.LARGEST == SIZES[-1]
     monkeypatch.setattr(company.platform, "machine", lambda: "arm64")
-    assert company.most("fp32") == 1
+    assert company.most("fp32", "bert") == 1
     monkeypatch.setattr(company.platform, "machine", lambda: "x86_64")
     monkeypatch.setenv("QRSUPPORT_ALONE", "1")
-    assert company.most("fp32") == 1
+    assert company.most("fp32", "bert") == 1
 
 
 def test_margins_are_complete():
@@ -71,7 +76,7 @@ def test_margins_are_complete():
 @pytest.mark.parametrize("name", PROVED)
 def test_company_changes_no_answer_of_bert_small(few, name):
     model = victim.load(variants.build(few, name))
-    assert model.together == company.most(name)
+    assert model.together == company.most(name, "bert")
     assert not differing(model, LENGTHS, some)
 
 
