@@ -61,7 +61,11 @@ def headline(grid: pd.DataFrame) -> pd.DataFrame:
     df = _cells(grid, [*metrics.CELL, "variant"])
     df["clean accuracy"] = _shown(grid, "clean")
     df["under direct attack"] = _shown(grid, "direct")
-    df["recovery of fp32's"] = _shown(grid, "recovery")
+    replayed = grid["transfer_n"] if "transfer_n" in grid else [0] * len(grid)
+    df["recovery of fp32's"] = [
+        "no text fooled fp32" if text == "not run" and n else text
+        for text, n in zip(_shown(grid, "recovery"), replayed, strict=True)
+    ]
     return df
 
 
