@@ -46,7 +46,7 @@ def test_no_test_against_the_source_under_transfer_anywhere():
 def test_the_sentence_has_its_direction_and_says_when_nothing_was_tested():
     _, made = two([1] * 12, [0] * 12, [S] * 12)
     said = recovered.said(recovered.against_controls(made, ["int8-dynamic"]), "int8-dynamic")
-    assert "recovers more than `noise-1` and less than no control, on 12 to 12 texts" in said and "raise" not in said
+    assert "recovers more than `noise-1` and less than no control, on 12 texts a comparison" in said and "raise" not in said
     _, made = two([0] * 12, [1] * 12, [S] * 12)
     said = recovered.said(recovered.against_controls(made, ["int8-dynamic"]), "int8-dynamic")
     assert "more than no control and less than `noise-1`" in said
