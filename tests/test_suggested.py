@@ -2,6 +2,7 @@
 and the headline.  A command in the catalogue of suggestions that breaks another chapter breaks this test."""
 
 import ast
+import csv
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from qrsupport import chapters, config, report, runs
+from qrsupport import chapters, config, data, report, runs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "nbs").glob("*.ipynb")), ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
@@ -59,6 +60,21 @@ def made_small(chapter, given):
     return given
 
 
+def own_file(folder):
+    """The file that the pages call reviews.csv: 300 of the generated sentences with their classes."""
+    rows = data.generated("embedded")["train"][:300]
+    with open(folder / "reviews.csv", "w", encoding="utf-8", newline="") as f:
+        csv.writer(f).writerows([("text", "label"), *((text, ("bad", "good")[label]) for text, label in rows)])
+    return str(folder / "reviews.csv")
+
+
+def own_recipe(folder):
+    """The module that the pages call mypackage.mymodule, with a recipe of the reader's own in it."""
+    (folder / "mypackage").mkdir()
+    code = "from textattack.attack_recipes import PWWSRen2019\n\n\nclass Mine(PWWSRen2019):\n    pass\n"
+    (folder / "mypackage" / "mymodule.py").write_text(code, "utf-8")
+
+
 def execute(chapter, given):
     """The chapter's code in this process, as papermill would run it."""
     from IPython.core.interactiveshell import InteractiveShell
@@ -95,11 +111,15 @@ def test_suggestions_are_found_and_their_parameters_exist():
 def test_no_suggested_command_breaks_a_chapter(turn, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("QRSUPPORT_RUNS", str(tmp_path / "runs"))
     monkeypatch.chdir(ROOT)
+    own_recipe(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     execute("attack", made_small("attack", {}))  # what the others differ from
     execute("adversarial", made_small("adversarial", {}))
     ran = []
     for page, command in suggested()[::turn]:
         chapter, given = parsed(command)
+        if given.get("dataset") == "reviews.csv":
+            given["dataset"] = own_file(tmp_path)
         reason = "done below" if chapter == "compare" else runnable(chapter, given)
         if not reason:
             execute(chapter, made_small(chapter, given))
