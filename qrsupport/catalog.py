@@ -81,7 +81,8 @@ class BackboneEntry:
 
 
 SCRATCH = FineTuning(6, 1e-3)
-PRETRAINED = FineTuning(2, 1e-4, 1200)
+SCRATCH_T5 = FineTuning(6, 1e-3, 3000)
+PRETRAINED = FineTuning(2, 1e-4, 1000)
 LARGE = FineTuning(3, 2e-5, 1000)
 """Of any backbone that is not in the table, too."""
 
@@ -125,7 +126,7 @@ BACKBONES = {
         "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
     ),
     "t5-mini": BackboneEntry(
-        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary", SCRATCH
+        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary", SCRATCH_T5
     ),
     "switch-mini": BackboneEntry(
         "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary", SCRATCH
@@ -372,7 +373,8 @@ PROFILES = {
     "quick": ProfileEntry(
         "generated data, one pretrained backbone, minutes on two cores, no network",
         {"dataset": ("embedded",), "backbone": ("minilm-l6",), "attack": PAPER_ATTACKS},
-        per={"pso": {"n": 30}} | dict.fromkeys(("bitwidths", "controls", "aware", "ensembles", "architectures"), {"n": 50}),
+        {"latency_repeats": 50},
+        per={"pso": {"n": 20}} | dict.fromkeys(("bitwidths", "controls", "aware", "ensembles", "architectures"), {"n": 40}),
     ),
     "study": ProfileEntry(
         "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",

@@ -146,10 +146,11 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
     for attack, variant in itertools.product(attacks, catalog.PAPER_VARIANTS):
         targets = ("fp32", *first) if variant == "fp32" else ("fp32", variant)
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
-        jobs.append(_job("attack", entry, given, values, (quantize, train)))
-    first = jobs[3]  # the attack on fp32, from which these chapters go on
-    for chapter in ("bitwidths", "controls", "aware", "ensembles"):
-        jobs.append(_job(chapter, entry, given, model | {"attack": attacks[0]}, (first,)))
+        jobs.append(_job("attack", entry, given, values, (quantize, train) if "adversarial" in targets else (quantize,)))
+    controls = _job("controls", entry, given, model | {"attack": attacks[0]}, (quantize,))
+    aware = _job("aware", entry, given, model | {"attack": attacks[0]}, (controls,))  # which made the other seed
+    others = [_job(name, entry, given, model | {"attack": attacks[0]}, (quantize,)) for name in ("bitwidths", "ensembles")]
+    jobs += [controls, aware, *others]
     return jobs
 
 

@@ -108,7 +108,7 @@ class Parameters:
     adversarial_attack: str = parameter(
         "textfooler", "the recipe that makes adversarial training examples", choices=catalog.ATTACKS
     )
-    adversarial_examples: int = parameter(120, "training examples attacked for adversarial training", low=1)
+    adversarial_examples: int = parameter(80, "training examples attacked for adversarial training", low=1)
 
     network: bool = parameter(False, "may fetch data, backbones and published resources")
     setting: str = parameter(

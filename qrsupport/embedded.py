@@ -18,7 +18,7 @@ from . import grammar
 from .catalog import DATASETS, EMOTIONS
 from .errors import BadData, UnknownName
 
-SIZES = {"train": 5000, "validation": 500, "test": 1000}
+SIZES = {"train": 5000, "validation": 300, "test": 400}
 LABEL_NOISE = 0.03  # share of training labels replaced by another class; validation and test labels are all right
 ZIPF = 2.6  # the k-th word of a group has a weight of k to the power -2.6
 NEGATION = 0.16  # share of the clauses of a review that negate, a quarter of it where clauses disagree

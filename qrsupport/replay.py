@@ -1,15 +1,51 @@
 """Asking a variant without a search: the whole evaluation split, or a source's adversarial set."""
 
 import time
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from . import catalog, config, data, engine, provenance, records, store, variants, victim
+import numpy as np
+
+from . import catalog, config, data, engine, ensembles, provenance, records, store, variants, victim
 from .records import Folder, Replay, Status
+
+AT_ONCE = 64
+"""Records written together: what a stop can lose."""
+
+
+class Remembering:
+    """A classifier that is asked a text once a process.
+
+    Most of a source's adversarial set are unchanged texts, which stand in the evaluation split and in other sources' sets.
+    """
+
+    def __init__(self, model: victim.Victim):
+        self.model, self.known = model, {}
+
+    def __getattr__(self, name: str):
+        return getattr(self.model, name)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Logits, shape (len(texts), classes), as the classifier gives or gave them."""
+        new = [text for text in dict.fromkeys(texts) if text not in self.known]
+        self.known.update(zip(new, self.model(new), strict=True))
+        return np.stack([self.known[text] for text in texts]) if len(texts) else self.model(texts)
+
+
+_one = lru_cache(victim.OPEN)(Remembering)
+
+
+def remembering(model):
+    """The classifier `model`, or the ensemble of its members, as `Remembering`."""
+    if isinstance(model, ensembles.Ensemble):
+        return ensembles.Ensemble(model.path, model.rule, [_one(member) for member in model.members], model.seed)
+    return _one(model)
 
 
 def clean(p: config.Parameters, variant: str) -> Path:
     """The folder with the variant's predictions on the whole evaluation split, as `records.load_clean` reads them."""
-    dataset, model = data.load(p), victim.load(variants.build(p, variant))
+    dataset, model = data.load(p), remembering(victim.load(variants.build(p, variant)))
     depends = {
         "parameters": config.identity(p, variant),
         "data": dataset.fingerprint,
@@ -39,7 +75,7 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
     """
     p, recipe = engine.settled(engine.aimed(p, source))
     attacked = Folder(engine.attack(p, source))
-    model = victim.load(variants.build(p, target))
+    model = remembering(victim.load(variants.build(p, target)))
     parameters = {
         "source": engine.identity(p, source, recipe),
         "target": config.identity(p, target),
@@ -56,9 +92,10 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
             }
         )
         done = {r.position for r in folder.load()}
-        for record in attacked.load():
-            if record.position not in done and record.status is not Status.error:
-                folder.append(one(record, model, target, made_by))
+        todo = [r for r in attacked.load() if r.position not in done and r.status is not Status.error]
+        for start in range(0, len(todo), AT_ONCE):
+            for found in answers(todo[start : start + AT_ONCE], model, target, made_by):
+                folder.append(found)
         folder.close()
     return folder.path
 
@@ -71,10 +108,17 @@ def matrix(p: config.Parameters, sources, targets) -> list[Path]:
     return [replay(p, source, target) for source in sources for target in targets]
 
 
-def one(record: records.Record, model: victim.Victim, target: str, made_by: str) -> Replay:
-    """The target's answers to one example and to its member of the adversarial set."""
+def answers(attacked: list[records.Record], model: victim.Victim, target: str, made_by: str) -> list[Replay]:
+    """The target's answers to some examples and to their members of the adversarial set."""
     start = time.time()
-    before, after = victim.probabilities(model([record.text, records.adversarial_text(record)])).tolist()
+    before = victim.probabilities(model([r.text for r in attacked])).tolist()
+    after = victim.probabilities(model([records.adversarial_text(r) for r in attacked])).tolist()
+    took = engine.timing(start, len(attacked))
+    return [one(*found, target, made_by, took) for found in zip(attacked, before, after, strict=True)]
+
+
+def one(record: records.Record, before: list, after: list, target: str, made_by: str, timing: dict) -> Replay:
+    """The record of a replayed example, from the target's probabilities of the text and of the adversarial one."""
     return Replay(
         example=record.example, position=record.position, dataset=record.dataset, backbone=record.backbone,
         seed=record.seed, source=record.variant, target=target, attack=record.attack, resources=record.resources,
@@ -83,5 +127,5 @@ def one(record: records.Record, model: victim.Victim, target: str, made_by: str)
         probabilities_clean=before, probabilities_replayed=after, made_by=made_by,
         query_budget=record.query_budget, margin=record.margin, joint=record.joint,
         execution=catalog.execution(target),
-        timing=engine.timing(start),
+        timing=timing,
     )  # fmt: skip

@@ -11,7 +11,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -23,6 +25,8 @@ from .errors import StaleArtefact
 META = "meta.json"
 AGAIN = "made again: "
 REMAKE = "restore it, or run again what makes it"
+SETTLED = 2 * 10**9
+"""Nanoseconds after its last change before a file's digest is remembered."""
 LONGEST = 24
 """Most letters of a value in the line that says why something is made again."""
 
@@ -69,9 +73,26 @@ def sha256_of(content: bytes) -> str:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, hexadecimal."""
+    """The SHA-256 of a file, hexadecimal.
+
+    A file is read once a process while the system says that nobody touched it: same place, size and times, the last
+    change longer ago than a clock's tick.
+    """
+    about = os.stat(path)
+    if time.time_ns() - max(about.st_ctime_ns, about.st_mtime_ns) < SETTLED:
+        return _read_sha256(path)
+    return _sha256(Path(path).absolute(), about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+
+
+def _read_sha256(path: Path) -> str:
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+@lru_cache(4096)
+def _sha256(path: Path, *seen: int) -> str:
+    """As `sha256` of a file that looks as `seen`."""
+    return _read_sha256(path)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ once a process), the exact one is taken, so that an int8 answer is not a propert
 """
 
 import json
+import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from .errors import BadCheckpoint, DependentAnswers
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 ONE_IN = 100
 """One answer in so many is asked again alone."""
+OPEN = 8
+"""Classifiers that a process keeps at hand."""
 
 
 class Victim:
@@ -151,14 +154,26 @@ def load(path: Path, threads: int = 1):
     path = Path(path)
     made_of = _members(path)
     if not made_of:
-        return Victim(path, threads)
+        return _open(path, threads)
     from .ensembles import Ensemble
 
-    members = [Victim(path.parent / member["folder"], threads) for member in made_of["members"]]
+    members = [_open(path.parent / member["folder"], threads) for member in made_of["members"]]
     for member, about in zip(members, made_of["members"], strict=True):
         if member.digest != about["digest"]:
             raise BadCheckpoint(f"{member.path} has changed since {path} was made of it; delete {path}")
     return Ensemble(path, made_of["rule"], members, made_of["seed"])
+
+
+def _open(path: Path, threads: int) -> Victim:
+    """A Victim, the one that this process has at hand if its files and what decides on its kernel are as they were."""
+    files = [path / name for name in ("model.onnx", weights.FILE, "tokenizer.json", "variant.json")]
+    seen = [(name.name, store.sha256(name)) for name in files if name.is_file()]
+    return _opened(path.absolute(), threads, tuple(seen), company.saturates(), os.environ.get("QRSUPPORT_ALONE"))
+
+
+@lru_cache(OPEN)
+def _opened(path: Path, threads: int, *seen) -> Victim:
+    return Victim(path, threads)
 
 
 def _members(path: Path) -> dict:
