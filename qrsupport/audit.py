@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import config, data, engine, measure, metrics, records, recovered, replay, report, resources, store, train, variants
+from . import config, data, engine, measure, metrics, pipeline, recovered, report, resources, store, tasks, train
 from .errors import QRError
-from .tables import Html, escape, estimate, p_value, percent, points, visible
+from .tables import Html, escape, estimate, p_value, points, visible
 from .widths import variant_table
 
 CONTROLS = ("noise-1", "noise-2", "noise-3")
@@ -58,12 +58,11 @@ def words_at_hand(attacks, network: bool = False) -> str:
 def audit(p: config.Parameters, attacks=ATTACKS, progress: bool = True) -> Audit:
     """Attacks each of `VARIANTS` of the checkpoint `p.backbone` with each of `attacks`, or loads what is there already.
 
-    Raises what `train.checkpoint` and `engine.attack` raise; a run that was stopped goes on where it was.
+    Raises what `pipeline.checkpoint` and `pipeline.attack` raise; a run that was stopped goes on where it was.
     """
-    texts = data.load(p).eval_split().texts
-    taken = store.meta(train.checkpoint(p))
-    latency = variants.latencies({name: variants.build(p, name) for name in VARIANTS}, texts, p.latency_repeats)
-    clean = [records.read_clean(replay.clean(p, name)) for name in VARIANTS]
+    taken = store.meta(pipeline.checkpoint(p))
+    latency = pipeline.latencies(p, VARIANTS)
+    clean = [pipeline.clean(p, name) for name in VARIANTS]
     attacked, replays = [], []
     jobs = [(dataclasses.replace(p, attack=attack), name) for attack in attacks for name in VARIANTS]
     for q, name in tqdm(jobs, desc="audit", unit="attack", disable=not progress):
@@ -202,5 +201,5 @@ def write(found: Audit, folder: Path) -> Path:
 
 def default_folder(p: config.Parameters) -> Path:
     """Where the page goes if no folder is named: below the run directory, one for each checkpoint, data and settings."""
-    name = engine.name(p, config.key(config.identity(p, "int8-dynamic", attack=True)))
+    name = tasks.name(p, config.key(config.identity(p, "int8-dynamic", attack=True)))
     return config.run_dir(p) / "audits" / visible(name)

@@ -14,7 +14,8 @@ import resource
 import time
 from pathlib import Path
 
-from . import attacks, config, data, engine, export, fast, search, sides, store, texts, train, variants, victim
+from . import attacks, classifiers, config, data, export, fast, pipeline, search, sides, store, texts, train
+from .tasks import Example, Task
 
 ROUNDS = 2
 SHORT = 30
@@ -101,26 +102,26 @@ def executable(p: config.Parameters, checkpoint: Path, variant: str) -> Path:
     return store.made(config.run_dir(p) / "bench" / f"{variant}-{config.key(depends)}", depends, build)
 
 
-def setting(p: config.Parameters, case: Case) -> tuple[engine.Task, Path]:
+def setting(p: config.Parameters, case: Case) -> tuple[Task, Path]:
     """The task and the torch checkpoint of a case."""
     p = dataclasses.replace(p, attack=case.attack)
-    checkpoint = train.checkpoint(p)
+    checkpoint = pipeline.checkpoint(p)
     if case.model == "small BERT":
-        return engine.Task(p, case.variant, variants.build(p, case.variant), "bench"), checkpoint
+        return Task(p, case.variant, pipeline.variant(p, case.variant), "bench"), checkpoint
     checkpoint = distilbert_shape(p, checkpoint)
-    return engine.Task(p, case.variant, executable(p, checkpoint, case.variant), "bench"), checkpoint
+    return Task(p, case.variant, executable(p, checkpoint, case.variant), "bench"), checkpoint
 
 
-def sample(task: engine.Task, n: int) -> list[engine.Example]:
+def sample(task: Task, n: int) -> list[Example]:
     """`n` seeded examples that the classifier gets right (its own answer is the label: nothing is skipped)."""
     split, p = data.load(task.p).eval_split(), task.p
-    model, found = victim.load(task.model), []
+    model, found = classifiers.load(task.model), []
     for i in data.sample(split, len(split.texts), p.attack_seed):
         if len(found) == n:
             break
         if p.attack != "pso" or len(split.texts[i].split()) <= SHORT:
             label = int(model([split.texts[i]])[0].argmax())
-            found.append(engine.Example(len(found), split.ids[i], split.texts[i], label))
+            found.append(Example(len(found), split.ids[i], split.texts[i], label))
     return found
 
 
@@ -173,7 +174,7 @@ def row(case: Case, times: list[tuple[float, float]], identical: bool) -> dict:
 class Steps:
     """The ways from stock TextAttack to the engine, each with one thing more than the one before."""
 
-    def __init__(self, task: engine.Task, checkpoint: Path, warm_up):
+    def __init__(self, task: Task, checkpoint: Path, warm_up):
         stock, unpadded = sides.Stock(task, checkpoint), sides.Unpadded(task, checkpoint)
         tagged, parts, alone = sides.Unpadded(task, checkpoint), sides.Unpadded(task, checkpoint), search.Searcher(task)
         words = tagged.searcher.words

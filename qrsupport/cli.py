@@ -323,7 +323,7 @@ def _kernels():
 
 def _at_hand(check: bool = False):
     """Data sets, weights, then `resources.status()`: what is there and where, or how to get it."""
-    from . import pretrained, origins, resources
+    from . import origins, pretrained, resources
 
     click.echo("Data sets")
     for name in catalog.GENERATED:

@@ -12,7 +12,6 @@ from pathlib import Path
 from . import catalog, store
 from .errors import BadParameter, UnknownName
 
-
 KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
 """Files of labelled texts that can be read."""
 

@@ -32,7 +32,7 @@ class Ensemble:
         self.labels: tuple[str, ...] = first.labels
         self.max_length: int = min(m.max_length for m in self.members)
         self.bytes: int = sum(m.bytes for m in self.members)
-        self.digest: str = config.key([rule, seed, [m.digest for m in self.members]])
+        self.digest: str = digest(rule, seed, [m.digest for m in self.members])
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Logits, shape (len(texts), classes), float32: the logarithm of the combined probabilities."""
@@ -46,6 +46,11 @@ class Ensemble:
     def truncated(self, text: str) -> bool:
         """Whether any member does not read the end of the text."""
         return any(member.truncated(text) for member in self.members)
+
+
+def digest(rule: str, seed: int, members: list[str]) -> str:
+    """The digest of an ensemble of members with these digests."""
+    return config.key([rule, seed, members])
 
 
 def same_labels(members: Sequence["victim.Victim"]) -> None:

@@ -86,7 +86,6 @@ def weight_errors(fp32: Path, int8: Path) -> dict[str, np.ndarray]:
 
     A tensor that the 8-bit model stores turned is compared, and returned, turned.
     """
-    import onnx
     from onnx import numpy_helper
 
     before, after = weights.load(fp32).graph, weights.load(int8).graph

@@ -4,7 +4,6 @@ Every classifier of the package answers in the data's class order, so a checkpoi
 has the rows of its last layer (an ONNX file its logits) put into that order.
 """
 
-import math
 import re
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from .errors import BadCheckpoint, BadParameter
 
 ONNX = "model.onnx"
 UNTRAINED = "its classifier was never trained; set epochs to 1 or more, or name a fine-tuned checkpoint"
-QUANTIZED = {"DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear", "MatMulInteger", "QLinearMatMul",
-             "DynamicQuantizeMatMul", "MatMulNBits", "QAttention", "QGemm"}  # fmt: skip
 
 
 def is_onnx(name: str | Path) -> bool:
@@ -123,85 +120,3 @@ def check_onnx(p: config.Parameters, path: Path) -> dict:
     if not (path / "config.json").is_file():
         return {}
     return store.read_json(path / "config.json", BadCheckpoint, "restore it or remove it")
-
-
-def take_onnx(p: config.Parameters, classes: tuple[str, ...], folder: Path):
-    """Fills `folder` with the ONNX file of `p.backbone`, answering in class order, its tokenizer and settings.
-
-    Raises BadCheckpoint for a file that is quantized already, has
-    other inputs than token ids, mask and token types, keeps its weights elsewhere, or does not fit its tokenizer.
-    """
-    from . import victim
-
-    path = Path(p.backbone)
-    settings = check_onnx(p, path)
-    model = _load(path / ONNX)
-    named = settings.get("id2label") or {i: f"LABEL_{i}" for i in range(len(classes))}
-    outputs = {int(i): str(label) for i, label in named.items()}
-    places = order(str(path), outputs, classes, p.label_map)
-    store.write_bytes(folder / ONNX, _turned(model, places).SerializeToString(deterministic=True))
-    store.write_bytes(folder / "tokenizer.json", (path / "tokenizer.json").read_bytes())
-    labels = {"id2label": dict(enumerate(classes)), "label2id": {c: i for i, c in enumerate(classes)}}
-    store.write_json(folder / "config.json", settings | labels)
-    about = {
-        "labels": list(classes), "max_length": p.max_length, "pad_id": settings.get("pad_token_id") or 0,
-        "inputs": [i.name for i in model.graph.input], "precision": "fp32", "variant": "fp32",
-    }  # fmt: skip
-    store.write_json(folder / "variant.json", about)
-    classifier = victim.load(folder)
-    classifier(["word " * p.max_length])  # as long as a text may be
-    return classifier
-
-
-def size(checkpoint: Path) -> int:
-    """The number of weights in a checkpoint's ONNX file."""
-    import onnx
-
-    return sum(math.prod(t.dims) for t in onnx.load(checkpoint / ONNX).graph.initializer)
-
-
-def _load(file: Path):
-    """The ONNX model in `file`, checked as `take_onnx` says."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    from . import victim
-
-    try:
-        model = onnx.load(file, load_external_data=False)
-    except (DecodeError, ValueError, OSError) as e:
-        raise BadCheckpoint(f"{file} is not an ONNX file ({str(e)[:200]})") from e
-    graph = model.graph
-    if any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.initializer):
-        raise BadCheckpoint(f"{file} keeps its weights in another file; save it as one file")
-    quantized = sorted({node.op_type for node in graph.node} & QUANTIZED)
-    if quantized or any(t.data_type == onnx.TensorProto.FLOAT16 for t in graph.initializer):
-        found = ", ".join(quantized) or "16-bit weights"
-        raise BadCheckpoint(f"{file} is not in 32 bits any more ({found}); give the file that it was made from")
-    weights = {t.name for t in graph.initializer}
-    inputs = {i.name: i.type.tensor_type.elem_type for i in graph.input if i.name not in weights}
-    known = set(inputs) <= set(victim.INPUTS) and set(inputs.values()) == {onnx.TensorProto.INT64}
-    if not known or "input_ids" not in inputs or not graph.output:
-        raise BadCheckpoint(
-            f"{file} has the inputs {', '.join(inputs)}; input_ids, and if needed {' and '.join(victim.INPUTS[1:])}, "
-            "each int64, were expected"
-        )
-    del graph.input[:]
-    graph.input.extend(i for i in onnx.load(file, load_external_data=False).graph.input if i.name in inputs)
-    return model
-
-
-def _turned(model, places: list[int]):
-    """`model` (ONNX) with `logits` as its one output, the classes in the order `places`."""
-    from numpy import array, int64
-    from onnx import helper, numpy_helper
-
-    graph = model.graph
-    output = next((o for o in graph.output if o.name == "logits"), graph.output[0])
-    del graph.output[:]
-    graph.output.append(output)
-    if places != sorted(places):
-        graph.initializer.append(numpy_helper.from_array(array(places, int64), "class_order"))
-        graph.node.append(helper.make_node("Gather", [output.name, "class_order"], ["logits_in_order"], axis=1))
-        graph.output[0].name = "logits_in_order"
-    return model

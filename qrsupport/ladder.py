@@ -1,6 +1,6 @@
 """The precision ladder: from the 32-bit variant's ONNX file to one at another precision.
 
-Each entry of `MADE` is a function of (parameters, folder of the 32-bit variant, file to write); it
+Each entry of `MADE` is a function of (parameters, data, folder of the 32-bit variant, file to write); it
 returns what variant.json says beside the rest: `bytes` where the file's size is not what the
 precision takes.  Whether its texts may be asked together is said in `company`, by its name.
 """
@@ -11,28 +11,27 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backbones, catalog, company, config, data, export, simulate, train, weights
-from . import victim as victims
-from .errors import BadParameter, CannotRun
+from . import catalog, classifiers, company, config, data, export, simulate, victim, weights
+from .errors import BadParameter
 
 BLOCK = 32
 LINEAR = ("MatMul", "Gemm")
 
 
-def dynamic(p, source: Path, target: Path, **options) -> dict:
+def dynamic(p, dataset, source: Path, target: Path, **options) -> dict:
     """ONNX Runtime's dynamic quantization; `options` stand for the parameters of the same name."""
     given = {name: getattr(p, name) for name in catalog.INT8_OPTIONS} | options
     export.quantize(source / "model.onnx", target, **given)
     return {}
 
 
-def static(p, source: Path, target: Path, method: str) -> dict:
+def static(p, dataset, source: Path, target: Path, method: str) -> dict:
     """8 bits with activation ranges fixed beforehand, from `p.calibration_examples` seeded training texts.
 
     Only products with a weight are quantized: ranges for everything would include the attention
     mask's, whose size leaves nothing of the rest.
     """
-    train = data.load(p).train
+    train = dataset.train
     texts = [train.texts[i] for i in data.sample(train, p.calibration_examples, p.seed)]
     calibrated(source, target, method, texts)
     return {}
@@ -50,13 +49,13 @@ def calibrated(source: Path, target: Path, method: str, texts) -> None:
         raise BadParameter("the calibration set is empty (0 texts); set calibration_examples to 1 or more")
     with export.quiet():
         quantize_static(
-            weights.load(source / "model.onnx"), target, _reader(victims.load(source), texts), QuantFormat.QDQ, LINEAR,
+            weights.load(source / "model.onnx"), target, _reader(classifiers.load(source), texts), QuantFormat.QDQ, LINEAR,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod[method],
             extra_options={"MatMulConstBOnly": True, "CalibStridedMinMax": 1},
         )  # fmt: skip
 
 
-def _reader(model: victims.Victim, texts):
+def _reader(model: victim.Victim, texts):
     """The texts as ONNX Runtime's calibration reads them: in parts of one text, so that lengths may differ."""
     from onnxruntime.quantization import CalibrationDataReader
 
@@ -73,7 +72,7 @@ def _reader(model: victims.Victim, texts):
     return Reader()
 
 
-def weight_only(p, source: Path, target: Path, bits: int) -> dict:
+def weight_only(p, dataset, source: Path, target: Path, bits: int) -> dict:
     """Weights of MatMul in blocks of 32 with a scale each, symmetric; activations and sums in 32 bits (MatMulNBits)."""
     import onnx
 
@@ -91,7 +90,7 @@ def _n_bits(model, bits: int):
     return quantizer.model.model
 
 
-def half(p, source: Path, target: Path) -> dict:
+def half(p, dataset, source: Path, target: Path) -> dict:
     """Weights and activations in 16-bit floating point, inputs and logits as before.
 
     Where a CPU has no 16-bit kernel, ONNX Runtime computes in 32 bits between roundings.
@@ -132,27 +131,12 @@ def lacks(variant: str) -> str:
     return PROBES.get(entry.precision, str)()
 
 
-def check(p: config.Parameters, variant: str) -> None:
-    """Raises CannotRun before any work if `variant` cannot run, naming the nearest variant that can.
-
-    Also raises as `backbones.check`.
-    """
-    backbones.check(p)
-    train.refuse_training(p, catalog.VARIANTS[variant].checkpoint)
-    reason = lacks(variant)
-    if reason:
-        others = [v for v in (*catalog.VARIANTS[variant].nearest, "fp32") if v != variant]
-        near = next((v for v in others if not lacks(v)), None)
-        hint = f"take {near!r}, the nearest that can" if near else "use another machine"
-        raise CannotRun(f"variant {variant!r} cannot run: {reason}; {hint}")
-
-
-def simulated(p, source: Path, target: Path, weights: int | None, activations: int | None) -> dict:
+def simulated(p, dataset, source: Path, target: Path, weights: int | None, activations: int | None) -> dict:
     """As `simulate.rewrite`."""
     return simulate.rewrite(source / "model.onnx", target, weights, activations)
 
 
-MADE: dict[str, Callable[[config.Parameters, Path, Path], dict]] = {
+MADE: dict[str, Callable[[config.Parameters, data.Dataset, Path, Path], dict]] = {
     "int8-dynamic": dynamic,
     "int8-dynamic-channel": partial(dynamic, per_channel=True, reduce_range=False, weight_type="QInt8"),
     "int8-dynamic-unsigned": partial(dynamic, per_channel=False, reduce_range=False, weight_type="QUInt8"),

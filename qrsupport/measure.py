@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from tqdm.auto import tqdm
 
-from . import catalog, config, data, engine, ladder, metrics, recovered, records, replay, train, variants
+from . import catalog, config, engine, ladder, metrics, pipeline, records, recovered, train
 
 
 def runnable(p: config.Parameters) -> list[str]:
@@ -26,12 +26,11 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     names = list(dict.fromkeys(["fp32", *names]))
     config.check("variants", ",".join(names))
     for name in names:
-        ladder.check(p, name)
-    texts = data.load(p).eval_split().texts
+        pipeline.check(p, name)
     clean, attacked, replays = [], [], []
-    latency = variants.latencies({name: variants.build(p, name) for name in names}, texts, p.latency_repeats)
+    latency = pipeline.latencies(p, names)
     for name in tqdm(names, desc="measure", unit="variant", disable=not progress):
-        clean.append(records.read_clean(replay.clean(p, name)))
+        clean.append(pipeline.clean(p, name))
         found = attacked_and_replayed(p, name)
         attacked, replays = attacked + found[0], replays + found[1]
     tables = {
@@ -52,9 +51,7 @@ def made_on() -> dict:
 
 def attacked_and_replayed(p: config.Parameters, name: str) -> tuple[list[records.Record], list[records.Replay]]:
     """The first `p.n` records of `p.attack` on variant `name`, and its answers to fp32's adversarial set; made if not there."""
-    attacked = records.Folder(engine.attack(p, name)).load()[: p.n]
-    replayed = records.Folder(replay.replay(p, "fp32", name), records.Replay).load()
-    return attacked, [r for r in replayed if r.position < p.n]
+    return pipeline.attack(p, name), pipeline.replay(p, "fp32", name)
 
 
 def plain(table) -> list[dict]:

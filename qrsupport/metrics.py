@@ -33,7 +33,6 @@ from .tidy import (
     replay_frames,
 )
 
-
 PROTOCOLS = ("transfer", "recovery", "direct")
 
 

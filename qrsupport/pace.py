@@ -61,7 +61,7 @@ def paces(names, seconds: float, say: Callable[[str], None]) -> dict[str, Pace]:
 
     The others are scaled from the largest measured one, by the weights of their layers.
     """
-    start, found = time.monotonic(), {}
+    start, took, found = time.monotonic(), 0.0, {}
     for size in sorted({shape(name) for name in names}, key=weights):
         passed, last = time.monotonic() - start, max(found, key=weights, default=None)
         # The next is not begun if it would end too late at the pace of the last one.

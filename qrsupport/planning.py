@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from . import backbones, book, catalog, chapters, config, embedded, engine, pace, origins, records, train
+from . import backbones, book, catalog, chapters, config, embedded, origins, pace, records, tasks, train
 
 QUERIES = "book/results/queries.json"
 VOCABULARY = 30_522
@@ -89,9 +89,9 @@ def attacks(jobs: list[chapters.Job], run_dir: Path, known: list[dict]) -> list[
     found: dict[Path, Attack] = {}
     for job in jobs:
         for p, variant, stage in attacks_of(job, parameters(job, run_dir)):
-            p = engine.aimed(p, variant)
+            p = tasks.aimed(p, variant)
             made_by = config.key(config.identity(p, variant, attack=True))
-            folder = run_dir / stage / engine.name(p, variant, p.attack, made_by)
+            folder = run_dir / stage / tasks.name(p, variant, p.attack, made_by)
             if folder not in found or found[folder].p.n < p.n:
                 there = sum(r.position < p.n for r in records.Folder(folder).load()) if folder.is_dir() else 0
                 found[folder] = Attack(p, variant, stage, there, *expected(p, known))

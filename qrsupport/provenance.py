@@ -12,15 +12,15 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ASKING = ("victim", "company", "weights", "ensembles")
+ASKING = ("victim", "company", "weights", "ensembles", "classifiers")
 STAGES = {
-    "training": ("train", "backbones", "given", "pretrained", "architectures", "rounding"),
+    "training": ("train", "backbones", "given", "own_onnx", "pretrained", "architectures", "rounding"),
     "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
     "attack": (
-        "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "texts",
+        "engine", "tasks", "search", "attacks", "recipes", "parts", "fast", "goals", "texts",
         "resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging", "perceptron", "offline", *ASKING,
     ),
-    "replay": ("replay", *ASKING),
+    "replay": ("replaying", *ASKING),
     "sememes": ("sememes",),
     "encoder": ("encoder",),
     "universal": ("universal",),

@@ -26,6 +26,7 @@ from . import provenance, store
 from .errors import NoRecords, StaleArtefact
 
 RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
+PREDICTIONS = "predictions.json"
 GIVEN = "setting"
 """The field of a record that is not stored in its line."""
 
@@ -188,7 +189,7 @@ class Folder:
 
         Raises StaleArtefact naming the file if one is damaged, or if `records.jsonl` is not as its run's end left it.
         """
-        found, at_rest = {}, not (self.path / JOURNAL).exists()
+        found, at_rest = {}, self.at_rest()
         journal = self._lines(JOURNAL)  # first: a run that ends meanwhile moves its lines to the records
         for name, lines in ((RECORDS, self._lines(RECORDS)), (JOURNAL, journal)):
             for i, line in enumerate(lines, 1):
@@ -197,6 +198,10 @@ class Folder:
         if at_rest:
             self._check_digest(len(found))
         return [found[i] for i in sorted(found)]
+
+    def at_rest(self) -> bool:
+        """Whether no run is on or was stopped before its end."""
+        return not (self.path / JOURNAL).exists()
 
     def _meta(self) -> dict:
         """The folder's meta; empty before the first `open`.
@@ -313,7 +318,7 @@ def load_clean(run_dir: Path) -> list[dict]:
     Keys: dataset, backbone, seed, variant, split, class_names, ids, labels and predicted (class
     numbers, one an example of the evaluation split), bytes (of the executable model), execution.
     """
-    return [read_clean(f.parent) for f in sorted(Path(run_dir).glob("clean/*/predictions.json"))]
+    return [read_clean(f.parent) for f in sorted(Path(run_dir).glob(f"clean/*/{PREDICTIONS}"))]
 
 
 def read_clean(folder: Path) -> dict:
@@ -322,4 +327,4 @@ def read_clean(folder: Path) -> dict:
     Raises StaleArtefact if the folder's files are not as they were written.
     """
     store.intact(Path(folder))
-    return store.read_json(Path(folder) / "predictions.json")
+    return store.read_json(Path(folder) / PREDICTIONS)

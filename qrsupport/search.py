@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from . import attacks, engine, fast, goals, offline, records, texts, victim
+from . import attacks, classifiers, fast, goals, offline, records, tasks, texts
 from .errors import DependentAnswers
 from .records import Status
 
@@ -13,12 +13,12 @@ from .records import Status
 class Searcher:
     """One classifier and one recipe, ready to attack examples; `stock`: with TextAttack's parts as they are."""
 
-    def __init__(self, task, stock: bool = False):
-        p = task.p
-        self.task, self.victim, self.stock = task, victim.load(task.model), stock
-        others = [victim.load(path) for path in task.others]
+    def __init__(self, job: tasks.Task, stock: bool = False):
+        p = job.p
+        self.task, self.victim, self.stock = job, classifiers.load(job.model), stock
+        others = [classifiers.load(path) for path in job.others]
         self.wrapper = goals.Several([self.victim, *others]) if others else attacks.Wrapper(self.victim)
-        self.words, recipe = engine.supply(p, task.recipe), task.recipe or attacks.RECIPES[p.attack]
+        self.words, recipe = tasks.supply(p, job.recipe), job.recipe or attacks.RECIPES[p.attack]
         with offline.network(p.network):
             self.attack = attacks.build_recipe(recipe, self.words.part, self.wrapper, p.query_budget)
         if p.margin or others:
@@ -27,7 +27,7 @@ class Searcher:
         if not stock:
             self.attack = fast.accelerate(self.attack)
 
-    def __call__(self, example: engine.Example) -> records.Record:
+    def __call__(self, example: tasks.Example) -> records.Record:
         """The example's record; an exception becomes a record with status `error`, but for DependentAnswers."""
         start = time.time()
         try:
@@ -37,9 +37,9 @@ class Searcher:
         except Exception as e:  # whatever it is: the record names it and the run goes on
             outcome = self.without_acceleration(example, e)
         truncated = self.victim.truncated(example.text)
-        return engine.record(self.task, example, timing=engine.timing(start), truncated=truncated, **outcome)
+        return tasks.record(self.task, example, timing=tasks.timing(start), truncated=truncated, **outcome)
 
-    def without_acceleration(self, example: engine.Example, why: Exception) -> dict:
+    def without_acceleration(self, example: tasks.Example, why: Exception) -> dict:
         """The outcome by TextAttack's own parts, after the faster ones raised `why`; an error if they raise too."""
         note = f"{type(why).__name__}: {why}"
         try:
@@ -51,9 +51,9 @@ class Searcher:
             note = f"{type(e).__name__}: {e}"
         return {"status": Status.error, "note": note}
 
-    def outcome(self, example: engine.Example) -> dict:
+    def outcome(self, example: tasks.Example) -> dict:
         """Attacks one text; the record's fields that say how it ended."""
-        seed = engine.example_seed(self.task.p.attack_seed, example.id)
+        seed = tasks.example_seed(self.task.p.attack_seed, example.id)
         random.seed(seed)
         np.random.seed(seed)
         self.wrapper.asked = 0

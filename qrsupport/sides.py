@@ -8,13 +8,14 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from . import attacks, engine, export, search, victim, workers
+from . import attacks, classifiers, export, search, victim, workers
+from .tasks import Example, Task
 
 
 class Stock:
     """TextAttack as shipped: its own parts, its Hugging Face wrapper, torch, NLTK's tagger."""
 
-    def __init__(self, task: engine.Task, checkpoint: Path | None):
+    def __init__(self, task: Task, checkpoint: Path | None):
         self.searcher = search.Searcher(task, stock=True)
         words = dataclasses.replace(self.searcher.words, tagger=nltk_tagger(self.searcher.words.tagger))
         self.searcher.wrapper = self.wrapper(task, checkpoint)
@@ -48,7 +49,7 @@ class Unpadded(Stock):
 class Engine:
     """The engine with a number of workers, started and warmed up on other examples."""
 
-    def __init__(self, task: engine.Task, size: int, warm_up):
+    def __init__(self, task: Task, size: int, warm_up):
         start = time.perf_counter()
         self.crew = workers.Crew(task, size)
         list(self.crew.outcomes(warm_up))
@@ -64,7 +65,7 @@ class Engine:
 class Floor:
     """Processes that do nothing but answer, in the fastest mode, the distinct texts that the search asks."""
 
-    def __init__(self, task: engine.Task, size: int, examples):
+    def __init__(self, task: Task, size: int, examples):
         self.asked = {e.position: texts_asked(task, e) for e in examples}
         context = workers.pool(task, size)._mp_context
         self.executor = ProcessPoolExecutor(size, context, initializer=floor_begin, initargs=(task.model,))
@@ -85,7 +86,7 @@ def floor_begin(path: Path) -> None:
     """Makes this process one that only answers."""
     global _victim
     workers.follow_parent()
-    _victim = victim.load(path)
+    _victim = classifiers.load(path)
 
 
 def floor_answer(texts: list[str]) -> int:
@@ -93,7 +94,7 @@ def floor_answer(texts: list[str]) -> int:
     return len(_victim(texts))
 
 
-def texts_asked(task: engine.Task, example: engine.Example) -> list[str]:
+def texts_asked(task: Task, example: Example) -> list[str]:
     """The distinct texts that the engine asks for one example."""
     if task not in _searchers:
         _searchers[task] = search.Searcher(task)

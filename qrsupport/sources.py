@@ -13,8 +13,20 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from . import config, embedded, encoder, offline, pretrained, provenance, published, sememes, store, tagging, thesaurus
-from . import universal
+from . import (
+    config,
+    embedded,
+    encoder,
+    offline,
+    pretrained,
+    provenance,
+    published,
+    sememes,
+    store,
+    tagging,
+    thesaurus,
+    universal,
+)
 from .errors import BadCheckpoint, MissingResource, NoNetwork
 
 WORDNET = ("data.adj", "data.adv", "data.noun", "data.verb", "index.adj", "index.adv", "index.noun", "index.verb")

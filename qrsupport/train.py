@@ -5,7 +5,6 @@ byte; times and the host's name are kept beside them, in the artefact's meta.
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import platform
@@ -15,9 +14,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from . import backbones, catalog, config, data, given, provenance, records, rounding, store
+from . import backbones, catalog, config, data, given, records, rounding, store
 from .errors import CannotRun
 from .shown import markdown
 
@@ -25,41 +22,6 @@ OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed":
 VERSIONS = ("torch", "transformers", "tokenizers")
 THREADS = 1
 WARM_UP, WEIGHT_DECAY, CLIP, POINTS = 0.1, 0.01, 1.0, 60
-
-
-def checkpoint(p: config.Parameters, which: str = "base") -> Path:
-    """The folder of a fine-tuned checkpoint, made if it is not there.
-
-    It holds model.safetensors, config.json, the tokenizer, history.json and card.md.  `which` is
-    "base", "adversarial" (fine-tuned from the backbone on the training split and the successful
-    perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
-    (fine-tuned from the backbone while rounding, see `rounding`).  With `p.epochs` 0 "base" is the backbone as it is;
-    one that is an ONNX file is in model.onnx.  `store.meta` of it gives
-    seconds, parameters (count) and, if adversarial, attack_seconds, attack_queries and how many
-    examples_succeeded (the ones added), examples_failed and examples_skipped (never added).
-
-    Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
-    what cannot be had without training (before any work), and as `data.load` and `store.made`.
-    """
-    refuse_training(p, which)
-    if which == "other-seed":
-        return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
-    backbones.check(p)
-    dataset = data.load(p)
-    extra, costs = _adversarial(p) if which == "adversarial" else (([], []), {})
-    depends = {
-        "parameters": identity(p, which),
-        "data": dataset.fingerprint,
-        "backbone": backbones.digest(p),
-        "extra": config.key(extra),
-        "code": provenance.code("training"),
-        "versions": {v: version(v) for v in VERSIONS},
-    }
-    parts = (dataset.name, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
-    path = config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(depends["parameters"])))
-    if given.is_onnx(p.backbone):
-        return store.made(path, depends, lambda room: take_onnx(p, dataset, room))
-    return store.made(path, depends, lambda room: fine_tune(p, dataset, room, extra, rounding.BITS.get(which), costs) | costs)
 
 
 def refuse_training(p: config.Parameters, which: str) -> None:
@@ -90,6 +52,30 @@ def history(path: Path):
     return table
 
 
+def build(p: config.Parameters, dataset: data.Dataset, folder: Path, which: str, attacked: list[records.Record]) -> dict:
+    """Writes the checkpoint `which` to `folder`; `attacked`: the attack on training examples, for adversarial training.
+
+    Returns what `fine_tune` does and, with `attacked`, what that cost."""
+    cost = costs(attacked) if attacked else {}
+    return fine_tune(p, dataset, folder, examples(attacked), rounding.BITS.get(which), cost) | cost
+
+
+def examples(attacked: list[records.Record]) -> tuple[list[str], list[int]]:
+    """The texts and labels that adversarial training adds: the successful perturbations of training examples.
+
+    A text to which the model does not give its label is skipped, not attacked, and never added."""
+    won = [r for r in attacked if r.status is records.Status.succeeded]
+    return [r.perturbed for r in won], [r.label for r in won]
+
+
+def costs(attacked: list[records.Record]) -> dict:
+    """What an attack on training examples cost: attack_seconds, attack_queries, examples_succeeded, _failed and _skipped."""
+    ended = {s.value: sum(r.status is s for r in attacked) for s in records.Status}
+    counts = {f"examples_{name}": ended[name] for name in ("succeeded", "failed", "skipped")}
+    seconds = round(sum(r.timing.get("seconds", 0.0) for r in attacked), 3)
+    return {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in attacked)} | counts
+
+
 def fine_tune(
     p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None, costs=None
 ) -> dict:
@@ -111,32 +97,19 @@ def fine_tune(
         start = time.time()
         validation = loop.encode(dataset.validation.texts, dataset.validation.labels)
         with rounding.rounded(model, bits):
-            rows, seconds = loop.run(examples, validation) if p.epochs else ([_untrained(loop.evaluate(validation))], [0.0])
+            rows, seconds = loop.run(examples, validation) if p.epochs else ([untrained(loop.evaluate(validation))], [0.0])
         model.to("cpu").save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
     count = sum(w.numel() for w in model.parameters())
-    return _notes(p, dataset, folder, (rows, seconds), tried(len(extra[0]), costs or {}), count, device.type, start)
+    return notes(p, dataset, folder, (rows, seconds), tried(len(extra[0]), costs or {}), count, device.type, start)
 
 
-def take_onnx(p: config.Parameters, dataset: data.Dataset, folder: Path) -> dict:
-    """Writes the ONNX file `p.backbone` as a checkpoint to `folder` (see `given.take_onnx`) and evaluates it; as `fine_tune`."""
-    from . import victim
-
-    start = time.time()
-    classifier = given.take_onnx(p, dataset.labels, folder)
-    texts, labels = dataset.validation.texts, np.array(dataset.validation.labels)
-    chances = victim.probabilities(victim.predict(classifier, texts, progress=True))
-    right, loss = chances.argmax(1) == labels, -np.log(chances[np.arange(len(labels)), labels].clip(1e-12))
-    row = _untrained({"validation loss": float(loss.mean()), "validation accuracy": float(right.mean())})
-    return _notes(p, dataset, folder, ([row], [0.0]), tried(0, {}), given.size(folder), "cpu", start)
-
-
-def _untrained(measured: dict) -> dict:
+def untrained(measured: dict) -> dict:
     """The one row of the learning curve of a checkpoint taken as it is."""
     return {"step": 0, "epoch": 0, "train loss": None} | measured
 
 
-def _notes(p, dataset, folder: Path, history, extra: str, count: int, device: str, start: float) -> dict:
+def notes(p, dataset, folder: Path, history, extra: str, count: int, device: str, start: float) -> dict:
     """Writes history and card of a checkpoint; warns of one that guesses better turned; returns notes for its meta."""
     rows, seconds = history
     warning = "" if p.epochs else given.doubt(rows[-1]["validation accuracy"], dataset.labels)
@@ -190,19 +163,6 @@ def hardware() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _adversarial(p: config.Parameters):
-    """((texts, labels) that the attack made, what they cost)."""
-    from . import engine
-
-    texts, labels = engine.adversarial_training_examples(p)
-    made = records.Folder(engine.training_attack(p, progress=False)).load()[: p.adversarial_examples]
-    ended = {s.value: sum(r.status is s for r in made) for s in records.Status}
-    counts = {f"examples_{name}": ended[name] for name in ("succeeded", "failed", "skipped")}
-    seconds = round(sum(r.timing.get("seconds", 0.0) for r in made), 3)
-    costs = {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in made)}
-    return (list(texts), list(labels)), costs | counts
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
-from . import disk, records
+from . import disk, records, search
 from .errors import StorageError
+from .tasks import record
 
 SHARED = Path("/dev/shm")
 """Where Linux keeps the semaphores by which processes take turns."""
@@ -30,10 +31,8 @@ def begin(task) -> None:
     follow_parent()
     import torch
 
-    from .search import Searcher
-
     torch.set_num_threads(1)
-    _searcher = Searcher(task)
+    _searcher = search.Searcher(task)
 
 
 def follow_parent() -> None:
@@ -48,7 +47,7 @@ def end_with_parent() -> None:
     os._exit(1)
 
 
-def search(example) -> records.Record:
+def search_one(example) -> records.Record:
     """The record of one example, made in a worker."""
     return _searcher(example)
 
@@ -114,7 +113,7 @@ class Crew:
             while waiting or running:
                 while waiting and len(running) < 2 * self.size:
                     example = waiting.popleft()
-                    running[self.executor.submit(search, example)] = example
+                    running[self.executor.submit(search_one, example)] = example
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     record = future.result()
                     del running[future]
@@ -127,15 +126,13 @@ class Crew:
 
     def _alone(self, example) -> records.Record:
         """The record of an example in a worker of its own; an error record if that dies, and a second one too."""
-        from . import engine
-
         for _ in range(2):
             executor = pool(self.task, 1)
             try:
-                return executor.submit(search, example).result()
+                return executor.submit(search_one, example).result()
             except BrokenProcessPool:
                 continue
             finally:
                 stop(executor)
         note = "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
-        return engine.record(self.task, example, status=records.Status.error, note=note)
+        return record(self.task, example, status=records.Status.error, note=note)

@@ -8,12 +8,19 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 
-from qrsupport import config, train
+from qrsupport import classifiers, config, pipeline, replaying
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Parameters of a run directory that holds a bert-small fine-tuned on a part of the embedded data."""
     p = config.make(backbone="bert-small", train_limit=1200, epochs=3, n=10, run_dir=str(tmp_path_factory.mktemp("runs")))
-    train.checkpoint(p)
+    pipeline.checkpoint(p)
     return p
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_hand():
+    """Each test opens its own classifiers: some change how one is asked."""
+    classifiers._opened.cache_clear()
+    replaying._one.cache_clear()

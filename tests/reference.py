@@ -15,7 +15,7 @@ import json
 import sys
 from pathlib import Path
 
-from qrsupport import config, engine, records, replay
+from qrsupport import config, pipeline
 
 SMALL = {"train_limit": 1200, "epochs": 3}
 BACKBONES = {"minilm-l6": {}, "bert-small": SMALL, "distilbert-small": SMALL}
@@ -35,9 +35,8 @@ def outcomes(run_dir: str) -> dict[str, str]:
         for attack, n in ATTACKS.items():
             p = config.make(backbone=backbone, attack=attack, n=n, run_dir=run_dir, **settings)
             for variant in ("fp32", "int8-dynamic", *(["w4a4"] if attack == "textfooler" else [])):
-                found[f"{backbone} {attack} {variant}"] = digest(records.Folder(engine.attack(p, variant)).load())
-            folder = replay.replay(p, "fp32", "int8-dynamic")
-            found[f"{backbone} {attack} fp32 to int8-dynamic"] = digest(records.Folder(folder, records.Replay).load())
+                found[f"{backbone} {attack} {variant}"] = digest(pipeline.attack(p, variant))
+            found[f"{backbone} {attack} fp32 to int8-dynamic"] = digest(pipeline.replay(p, "fp32", "int8-dynamic"))
     return found
 
 

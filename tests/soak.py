@@ -36,22 +36,22 @@ GRACE = 20.0
 
 def stages(run_dir: Path, alone: bool) -> None:
     """Every stage into `run_dir`; `alone`: all attacks with one worker, which must not matter."""
-    from qrsupport import config, engine, replay, train, variants
+    from qrsupport import config, pipeline
 
     p = config.make(run_dir=str(run_dir), **SMALL)
-    train.checkpoint(p)
+    pipeline.checkpoint(p)
     for variant in VARIANTS[:2]:
-        variants.build(p, variant)
+        pipeline.variant(p, variant)
     for attack, workers in ATTACKS.items():
         q = dataclasses.replace(p, attack=attack, workers=1 if alone else workers)
         for variant in VARIANTS[:2]:
-            engine.attack(q, variant, progress=False)
-        replay.replay(q, "fp32", "int8-dynamic")
-        replay.replay(q, "fp32", "fp32")
-    variants.build(p, "adversarial")
-    engine.attack(p, "adversarial", progress=False)
+            pipeline.attack(q, variant, progress=False)
+        pipeline.replay(q, "fp32", "int8-dynamic")
+        pipeline.replay(q, "fp32", "fp32")
+    pipeline.variant(p, "adversarial")
+    pipeline.attack(p, "adversarial", progress=False)
     for variant in VARIANTS:
-        replay.clean(p, variant)
+        pipeline.clean(p, variant)
     tables(run_dir)
 
 
@@ -226,15 +226,15 @@ def interrupted(room: Path, after: float) -> str:
 
 def resident(run_dir: Path, examples: int) -> list[float]:
     """Megabytes that one worker holds after each quarter of so many attacked training examples."""
-    from qrsupport import config, data, engine, search, variants
+    from qrsupport import config, data, pipeline, search, tasks
     from qrsupport.records import Status
 
     p = config.make(run_dir=str(run_dir), attack="textfooler", query_budget=60, **SMALL)
-    task = engine.Task(p, "int8-dynamic", variants.build(p, "int8-dynamic"), "")
+    task = tasks.Task(p, "int8-dynamic", pipeline.variant(p, "int8-dynamic"), "")
     searcher, split, found = search.Searcher(task), data.load(dataclasses.replace(p, train_limit=0)).train, []
     for i in range(examples):
         j = i % len(split.texts)
-        record = searcher(engine.Example(i, f"{i}", f"{split.texts[j]} {i}", split.labels[j]))
+        record = searcher(tasks.Example(i, f"{i}", f"{split.texts[j]} {i}", split.labels[j]))
         if record.status is Status.error:
             raise SystemExit(record.note)
         if (i + 1) % (examples // 4) == 0:

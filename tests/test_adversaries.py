@@ -11,20 +11,19 @@ from qrsupport import (
     catalog,
     config,
     data,
-    engine,
     goals,
     metrics,
+    pipeline,
     records,
-    replay,
     report,
     resources,
     search,
     sources,
-    variants,
+    tasks,
     victim,
 )
 from qrsupport.errors import BadCheckpoint, BadParameter, MissingResource, NoNetwork
-from qrsupport.records import Folder, Replay, Status
+from qrsupport.records import Replay, Status
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +34,14 @@ def p(tiny):
 def examples(p, n):
     split = data.load(p).eval_split()
     return [
-        engine.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
+        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
     ]
 
 
 def task(p, variant="fp32"):
-    q = engine.aimed(p, variant)
-    others = tuple(variants.build(q, name) for name in config.split(q.joint))
-    return engine.Task(q, variant, variants.build(q, variant), "", others=others)
+    q = tasks.aimed(p, variant)
+    others = tuple(pipeline.variant(q, name) for name in config.split(q.joint))
+    return tasks.Task(q, variant, pipeline.variant(q, variant), "", others=others)
 
 
 def outcome(record):
@@ -50,7 +49,7 @@ def outcome(record):
 
 
 def attacked(p, variant="fp32"):
-    return Folder(engine.attack(p, variant, progress=False)).load()
+    return pipeline.attack(p, variant, progress=False)
 
 
 def lead(record):
@@ -144,7 +143,7 @@ def test_a_joint_attack_succeeds_if_and_only_if_every_member_is_fooled(p):
     q = dataclasses.replace(p, joint="other-seed")
     joint = attacked(q)
     assert all(r.joint == "other-seed" for r in joint)
-    members = {t: Folder(replay.replay(q, "fp32", t), Replay).load() for t in ("fp32", "other-seed")}
+    members = {t: pipeline.replay(q, "fp32", t) for t in ("fp32", "other-seed")}
     for record, *answers in zip(joint, *members.values(), strict=True):
         wrong = [a.replayed != a.label for a in answers]
         assert all(wrong) == (record.status in (Status.succeeded, Status.skipped))
@@ -153,9 +152,9 @@ def test_a_joint_attack_succeeds_if_and_only_if_every_member_is_fooled(p):
 
 def test_joint_names_each_other_variant_once_in_a_fixed_order(p):
     q = dataclasses.replace(p, joint="noise-1,int8-dynamic,fp32,int8-dynamic")
-    assert engine.aimed(q, "fp32").joint == "int8-dynamic,noise-1"
-    assert engine.aimed(q, "int8-dynamic").joint == "fp32,noise-1"
-    assert engine.aimed(p, "fp32") == p
+    assert tasks.aimed(q, "fp32").joint == "int8-dynamic,noise-1"
+    assert tasks.aimed(q, "int8-dynamic").joint == "fp32,noise-1"
+    assert tasks.aimed(p, "fp32") == p
     for change in ({"margin": 0.1}, {"joint": "int8-dynamic"}):
         assert config.identity(dataclasses.replace(p, **change), "fp32", True) != config.identity(p, "fp32", True)
 
@@ -167,7 +166,7 @@ def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
     attacked(dataclasses.replace(p, query_budget=20))
     for change in ({}, {"margin": 0.6}, {"joint": "other-seed"}, {"query_budget": 20}):
         q = dataclasses.replace(p, **change)
-        replay.matrix(q, ["fp32"], ["fp32", "other-seed"])
+        pipeline.matrix(q, ["fp32"], ["fp32", "other-seed"])
     run = config.run_dir(p)
     found = [r for r in records.load_all(run) if r.attack == "pwws" and r.variant == "fp32"]
     replays = [r for r in records.load_all(run, Replay) if r.attack == "pwws" and r.source == "fp32"]
@@ -188,7 +187,7 @@ def test_a_matrix_reruns_no_attack(p, monkeypatch):
     for name in names:
         attacked(p, name)
     monkeypatch.setattr(search.Searcher, "__init__", lambda *_: pytest.fail("an attack was run"))
-    made = [r for f in replay.matrix(p, names, [*names, "noise-1"]) for r in Folder(f, Replay).load()]
+    made = pipeline.matrix(p, names, [*names, "noise-1"])
     table = metrics.transfer(metrics.replay_frames(made))
     assert len(table) == 6
     figure = report.transfer_matrix(table)
@@ -237,10 +236,9 @@ def masked(tiny, tmp_path_factory):
     import torch
     import transformers as hf
 
-    from qrsupport import train
 
     room = tmp_path_factory.mktemp("data")
-    tokenizer = hf.AutoTokenizer.from_pretrained(train.checkpoint(tiny))
+    tokenizer = hf.AutoTokenizer.from_pretrained(pipeline.checkpoint(tiny))
     torch.manual_seed(0)
     settings = hf.BertConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
                              intermediate_size=32, max_position_embeddings=512)  # fmt: skip
@@ -256,7 +254,7 @@ def test_bae_takes_its_words_from_a_masked_language_model(p, masked, monkeypatch
     words = dataclasses.replace(
         resources.load("embedded", attack="textfooler"), stop_words=frozenset({"the"}), masked_lm=model
     )
-    wrapper = attacks.Wrapper(victim.load(variants.build(p, "fp32")))
+    wrapper = attacks.Wrapper(pipeline.classifier(p, "fp32"))
     built = attacks.build("bae", words, wrapper)
     assert built.transformation._language_model is model[0] and built.transformation.max_candidates == 50
     encoded = next(c for c in built.constraints if isinstance(c, attacks.Encoded))

@@ -7,7 +7,7 @@ import transformers as hf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers.models.switch_transformers.modeling_switch_transformers import SwitchTransformersSparseMLP
 
-from qrsupport import architectures, backbones, config, data, export, store, train, variants, victim
+from qrsupport import architectures, backbones, config, data, export, pipeline, store, variants, victim
 from qrsupport.errors import BadCheckpoint
 
 LABELS = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
@@ -90,7 +90,7 @@ def test_others_are_traced_as_they_are():
 
 
 def test_checkpoint_to_int8(made):
-    fp32, int8 = (victim.load(variants.build(made, name)) for name in ("fp32", "int8-dynamic"))
+    fp32, int8 = (pipeline.classifier(made, name) for name in ("fp32", "int8-dynamic"))
     found = store.meta(fp32.path)
     assert found["label_agreement"] == 1 and found["max_logit_difference"] < 1e-4
     assert (int8.path / "model.onnx").stat().st_size < 0.5 * fp32.bytes
@@ -98,7 +98,7 @@ def test_checkpoint_to_int8(made):
     difference = np.abs(fp32(texts) - int8(texts)).max()
     assert 0 < difference < 0.1
     assert np.array_equal(int8(texts), np.concatenate([int8([text]) for text in texts]))
-    assert len(variants.weight_error(fp32.path, int8.path)) > 0.9 * store.meta(train.checkpoint(made))["parameters"]
+    assert len(variants.weight_error(fp32.path, int8.path)) > 0.9 * store.meta(pipeline.checkpoint(made))["parameters"]
 
 
 @pytest.mark.parametrize(
@@ -106,25 +106,25 @@ def test_checkpoint_to_int8(made):
     [("int8-static-minmax", 1e-7, 0.3), ("int8-weights", 1e-7, 0.05), ("fp16", 1e-7, 0.05), ("w4a4", 1e-4, 2)],
 )
 def test_every_kind_of_precision_runs(made, name, least, most):
-    fp32, other = (victim.load(variants.build(made, v)) for v in ("fp32", name))
+    fp32, other = (pipeline.classifier(made, v) for v in ("fp32", name))
     texts = data.load(made).test.texts[:20]
     assert least < np.abs(fp32(texts) - other(texts)).max() < most
 
 
 @pytest.mark.parametrize("text", ["", "good", "good [SEP] bad", "[PAD]", "word " * 300, "x" * 500, "日本 \x00 🙂"])
 def test_any_text_is_answered_as_torch_does(made, text):
-    model = victim.load(variants.build(made, "fp32"))
+    model = pipeline.classifier(made, "fp32")
     assert model.ids(text) == model._encode(text).ids and model.ids(text)[-1] == model._special[-1]
-    found = export.compare(train.checkpoint(made), model, [text, "fine"])
+    found = export.compare(pipeline.checkpoint(made), model, [text, "fine"])
     assert found["max_logit_difference"] < 1e-4
 
 
 def test_checkpoint_is_safetensors_and_the_same_twice(made, tmp_path):
     import dataclasses
 
-    first = train.checkpoint(made)
+    first = pipeline.checkpoint(made)
     assert not [f for f in first.rglob("*") if f.suffix in (".bin", ".pt", ".pth", ".pkl")]
-    again = train.checkpoint(dataclasses.replace(made, run_dir=str(tmp_path)))
+    again = pipeline.checkpoint(dataclasses.replace(made, run_dir=str(tmp_path)))
     assert store.sha256(first / "model.safetensors") == store.sha256(again / "model.safetensors")
 
 
@@ -167,7 +167,7 @@ def test_published_layout_becomes_a_classifier(kind, tmp_path):
     for name in loaded:
         assert torch.equal(ours[name], theirs[name.removeprefix("transformer.")]), name
     assert all(torch.isfinite(w).all() and w.abs().max() < 100 for w in ours.values())
-    found = victim.load(variants.build(p, "int8-dynamic"))
+    found = pipeline.classifier(p, "int8-dynamic")
     assert not victim.by_piece(found.tokenizer) and found.ids("good film")[-1] == 1
     assert found(["good film", "", "unknown"]).shape == (3, 2)
 
@@ -184,5 +184,5 @@ def test_a_model_too_large_for_onnx_is_refused_before_training(tmp_path, monkeyp
     monkeypatch.setattr(backbones, "LARGEST", 1000)
     p = config.make(backbone=str(tmp_path), run_dir=str(tmp_path / "runs"))
     with pytest.raises(BadCheckpoint, match="fewer than 1,000.*name a smaller one"):
-        train.checkpoint(p)
+        pipeline.checkpoint(p)
     assert not list((tmp_path / "runs").glob("checkpoints/*/model.safetensors"))

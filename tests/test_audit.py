@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from click.testing import CliRunner
 
-from qrsupport import audit, cli, config, data, train, variants
+from qrsupport import audit, cli, config, data, pipeline
 from qrsupport.records import Status
 
 
@@ -22,7 +22,7 @@ def run(tiny, tmp_path_factory):
     (folder / "own.jsonl").write_text("\n".join(lines), "utf-8")
     given = {"n": 6, "workers": 1, "latency_repeats": 10, "run_dir": folder / "runs", "resources": "embedded"}
     pairs = [part for name, value in given.items() for part in ("-p", name, str(value))]
-    command = ["audit", str(train.checkpoint(tiny)), "--data", str(folder / "own.jsonl"), "--out", str(folder / "page"), *pairs]
+    command = ["audit", str(pipeline.checkpoint(tiny)), "--data", str(folder / "own.jsonl"), "--out", str(folder / "page"), *pairs]
     done = CliRunner().invoke(cli.cli, command, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "embedded resources: words from the small thesaurus" in done.stderr
@@ -103,4 +103,4 @@ def test_words_at_hand(monkeypatch, tmp_path):
 
 def test_own_data_are_fine_tuned_too(tiny, run, tmp_path):
     p = dataclasses.replace(tiny, dataset=run[3][3], epochs=1, run_dir=str(tmp_path))
-    assert config.dataset_name(p.dataset) in variants.build(p, "int8-dynamic").name
+    assert config.dataset_name(p.dataset) in pipeline.variant(p, "int8-dynamic").name

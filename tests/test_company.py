@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from qrsupport import company, data, engine, export, ladder, pretrained, variants, victim
+from qrsupport import classifiers, company, config, data, engine, export, ladder, pipeline, pretrained, tasks, victim
 from qrsupport.errors import DependentAnswers, MissingResource
 from qrsupport.records import Folder
 
@@ -75,19 +75,19 @@ def test_margins_are_complete():
 
 @pytest.mark.parametrize("name", PROVED)
 def test_company_changes_no_answer_of_bert_small(few, name):
-    model = victim.load(variants.build(few, name))
+    model = pipeline.classifier(few, name)
     assert model.together == company.most(name, "bert")
     assert not differing(model, LENGTHS, some)
 
 
 @pytest.mark.slow
 def test_company_changes_no_answer_at_any_length_and_any_size(few):
-    assert not differing(victim.load(variants.build(few, "fp32")), LENGTHS, lambda _: SIZES)
+    assert not differing(pipeline.classifier(few, "fp32"), LENGTHS, lambda _: SIZES)
 
 
 def test_company_changes_int8_answers(few):
     """What the check is for: it finds what there is to find."""
-    assert len(differing(victim.load(variants.build(few, "int8-dynamic")), (3, 20, 64), some)) > 3
+    assert len(differing(pipeline.classifier(few, "int8-dynamic"), (3, 20, 64), some)) > 3
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def exported(name, room):
 
 
 def test_the_first_shared_call_is_checked(few, texts):
-    model = victim.load(variants.build(few, "int8-dynamic"))
+    model = pipeline.classifier(few, "int8-dynamic")
     model.together = company.LARGEST
     with pytest.raises(DependentAnswers, match="alone; delete the records .* QRSUPPORT_ALONE=1"):
         model(texts)
@@ -128,11 +128,11 @@ def test_the_first_shared_call_is_checked(few, texts):
 
 def test_a_run_stops_at_the_first_difference_and_records_no_error(few, monkeypatch):
     p = dataclasses.replace(few, attack="deepwordbug", n=3, attack_seed=71)
-    variants.build(p, "int8-dynamic")
+    pipeline.variant(p, "int8-dynamic")
     monkeypatch.setitem(company.WHY, "int8-dynamic", (True, "a lie"))
     with pytest.raises(DependentAnswers):
-        engine.attack(p, "int8-dynamic", progress=False)
-    (folder,) = (engine.config.run_dir(p) / "attacks").glob("[!.]*-int8-dynamic-deepwordbug-*")
+        pipeline.attack(p, "int8-dynamic", progress=False)
+    (folder,) = (config.run_dir(p) / "attacks").glob("[!.]*-int8-dynamic-deepwordbug-*")
     assert not Folder(folder).load()
 
 
@@ -141,7 +141,7 @@ def test_an_error_survives_the_way_from_a_worker():
 
 
 def test_about_one_answer_in_a_hundred_is_asked_again_and_nothing_else_changes(few, texts, monkeypatch):
-    model = victim.load(variants.build(few, "int8-dynamic"))
+    model = pipeline.classifier(few, "int8-dynamic")
     calls, ask, state = [], model._ask, random.getstate()
     monkeypatch.setattr(model, "_ask", lambda ids: calls.append(len(ids)) or ask(ids))
     for _ in range(20):
@@ -152,11 +152,11 @@ def test_about_one_answer_in_a_hundred_is_asked_again_and_nothing_else_changes(f
 
 def test_records_do_not_depend_on_how_much_is_asked_again(few, tmp_path, monkeypatch):
     p, found = dataclasses.replace(few, attack="deepwordbug", n=3), []
-    split, model = data.load(p).eval_split(), variants.build(p, "fp32")
-    examples = [engine.Example(i, split.ids[i], split.texts[i], split.labels[i]) for i in range(3)]
+    split, model = data.load(p).eval_split(), pipeline.variant(p, "fp32")
+    examples = [tasks.Example(i, split.ids[i], split.texts[i], split.labels[i]) for i in range(3)]
     for one_in in (1, 10**9):
         monkeypatch.setattr(victim, "ONE_IN", one_in)
-        made = engine.outcomes(engine.Task(p, "fp32", model, "x"), examples)
+        made = engine.outcomes(tasks.Task(p, "fp32", model, "x"), examples)
         found.append([dataclasses.replace(r, timing={}) for r in made])
     assert found[0] == found[1]
 
@@ -184,12 +184,12 @@ def exact(model):
 
 @pytest.mark.parametrize("name", ["int8-dynamic", "int8-static-minmax"])
 def test_either_kernel_can_be_forced_and_answers_the_same_where_both_are_exact(few, texts, monkeypatch, name):
-    path, found = variants.build(few, name), {}
+    path, found = pipeline.variant(few, name), {}
     for saturates in (True, False):
         monkeypatch.setattr(company, "saturates", lambda saturates=saturates: saturates)
-        model = victim.load(path)
+        model = classifiers.load(path)
         assert exact(model) == saturates
-        assert engine.timing(0)["kernel"] == ("exact" if saturates else "fastest")
+        assert tasks.timing(0)["kernel"] == ("exact" if saturates else "fastest")
         found[saturates] = model(texts)
     if company.kernel_is_exact(False):
         assert np.array_equal(found[True], found[False])

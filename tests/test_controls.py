@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, config, controls, data, export, train, variants, victim, weights
+from qrsupport import catalog, config, controls, data, export, pipeline, variants, weights
 from qrsupport.errors import BadCheckpoint
 
 NOISE = ("noise-1", "noise-2", "noise-3")
@@ -20,7 +20,7 @@ def tensors(folder):
 @pytest.mark.parametrize("options", [{}, {"per_channel": True}])
 def test_noise_has_the_norm_of_the_quantization_error_tensor_by_tensor(tiny, options):
     p = dataclasses.replace(tiny, **options)
-    fp32, int8, noisy = (variants.build(p, name) for name in ("fp32", "int8-dynamic", "noise-1"))
+    fp32, int8, noisy = (pipeline.variant(p, name) for name in ("fp32", "int8-dynamic", "noise-1"))
     errors = export.weight_errors(fp32 / "model.onnx", int8 / "model.onnx")
     before, after = tensors(fp32), tensors(noisy)
     assert before.keys() == after.keys() and {w for w in before if before[w].ndim == 2} == set(errors)
@@ -33,16 +33,16 @@ def test_noise_has_the_norm_of_the_quantization_error_tensor_by_tensor(tiny, opt
 
 
 def test_draws_differ_from_each_other_and_are_drawn_alike_each_time(tiny, tmp_path):
-    fp32, int8 = (variants.build(tiny, name) / "model.onnx" for name in ("fp32", "int8-dynamic"))
-    built = {name: victim.load(variants.build(tiny, name)).digest for name in NOISE}
+    fp32, int8 = (pipeline.variant(tiny, name) / "model.onnx" for name in ("fp32", "int8-dynamic"))
+    built = {name: pipeline.classifier(tiny, name).digest for name in NOISE}
     assert len(set(built.values())) == 3
     controls.noise(fp32, int8, tmp_path / "model.onnx", 2, tiny.seed)
-    assert (tmp_path / "model.onnx").read_bytes() == (variants.build(tiny, "noise-2") / "model.onnx").read_bytes()
+    assert (tmp_path / "model.onnx").read_bytes() == (pipeline.variant(tiny, "noise-2") / "model.onnx").read_bytes()
 
 
 def test_noise_is_executed_in_32_bits_and_hardly_moves_answers(tiny):
     texts = data.load(tiny).eval_split().texts[:60]
-    exact, noisy = (victim.load(variants.build(tiny, name)) for name in ("fp32", "noise-3"))
+    exact, noisy = (pipeline.classifier(tiny, name) for name in ("fp32", "noise-3"))
     assert noisy.together == exact.together
     assert 0 < np.abs(noisy(texts) - exact(texts)).max() < 0.5
     about = json.loads((noisy.path / "variant.json").read_text())
@@ -50,7 +50,7 @@ def test_noise_is_executed_in_32_bits_and_hardly_moves_answers(tiny):
 
 
 def test_noise_needs_an_error_to_match(tiny, tmp_path):
-    fp32 = variants.build(tiny, "fp32") / "model.onnx"
+    fp32 = pipeline.variant(tiny, "fp32") / "model.onnx"
     with pytest.raises(BadCheckpoint, match="no 8-bit weight"):
         controls.noise(fp32, fp32, tmp_path / "model.onnx", 1, 0)
 
@@ -64,15 +64,15 @@ def test_gaussian_has_the_norm_asked_for():
 
 def test_other_seed_is_the_same_fine_tuning_with_the_next_seed(tiny):
     p = dataclasses.replace(tiny, epochs=1, train_limit=200)
-    other = train.checkpoint(p, "other-seed")
-    assert other == train.checkpoint(dataclasses.replace(p, seed=p.seed + 1)) != train.checkpoint(p)
-    logits = [victim.load(variants.build(p, name))(["a good film"]) for name in ("fp32", "other-seed")]
+    other = pipeline.checkpoint(p, "other-seed")
+    assert other == pipeline.checkpoint(dataclasses.replace(p, seed=p.seed + 1)) != pipeline.checkpoint(p)
+    logits = [pipeline.classifier(p, name)(["a good film"]) for name in ("fp32", "other-seed")]
     assert not np.allclose(*logits)
 
 
 def test_adversarially_trained_then_quantized_is_made_of_the_adversarial_checkpoint(tiny):
     p = dataclasses.replace(tiny, epochs=1, train_limit=200, adversarial_examples=4)
-    fp32, int8 = (variants.build(p, name) for name in ("adversarial", "adversarial-int8"))
+    fp32, int8 = (pipeline.variant(p, name) for name in ("adversarial", "adversarial-int8"))
     assert variants.weight_error(fp32, int8).size
     assert json.loads((int8 / "variant.json").read_text())["precision"] == "int8-dynamic"
     assert config.identity(p, "adversarial-int8").keys() > config.identity(p, "adversarial").keys()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from disks import read_only, small
 
-from qrsupport import chapters, config, engine, replay, store, train, variants
+from qrsupport import chapters, config, pipeline, store, train
 from qrsupport.errors import BadParameter, StorageError
 
 SPARE = (64, 600, 1400, 2300, 3200, 4600, 6500, 9000)
@@ -24,7 +24,7 @@ def base(tmp_path_factory):
     """Parameters of a run directory with a checkpoint, its fp32 and its int8-dynamic."""
     p = config.make(backbone="bert-small", train_limit=200, epochs=1, n=2, attack="pwws", calibration_examples=4,
                     run_dir=str(tmp_path_factory.mktemp("runs")))  # fmt: skip
-    variants.build(p, "int8-dynamic")
+    pipeline.variant(p, "int8-dynamic")
     return p
 
 
@@ -61,13 +61,13 @@ def test_a_full_disk_is_named_when_weights_are_saved(base, tmp_path):
 
 def test_a_full_disk_is_named_when_a_classifier_is_exported(base, tmp_path):
     needs = parts(base, "checkpoints")
-    assert refusals(base, tmp_path / "disk", needs, lambda p: variants.build(p, "fp32")) > 1
+    assert refusals(base, tmp_path / "disk", needs, lambda p: pipeline.variant(p, "fp32")) > 1
 
 
 @pytest.mark.parametrize("name", BUILT)
 def test_a_full_disk_is_named_when_a_variant_is_made(base, tmp_path, name):
     needs = parts(base, "checkpoints", "fp32", *(["int8-dynamic"] if name == "noise-1" else []))
-    assert refusals(base, tmp_path / "disk", needs, lambda p: variants.build(p, name)) > 1
+    assert refusals(base, tmp_path / "disk", needs, lambda p: pipeline.variant(p, name)) > 1
 
 
 def test_a_full_disk_is_named_when_records_are_written(base, tmp_path):
@@ -76,14 +76,14 @@ def test_a_full_disk_is_named_when_records_are_written(base, tmp_path):
         for folder in needs:
             shutil.copytree(folder, disk / folder.parent.name / folder.name)
         p = dataclasses.replace(base, run_dir=str(disk))
-        engine.attack(p, "fp32", progress=False)
+        pipeline.attack(p, "fp32", progress=False)
         fill(disk)
-        for call in (lambda: engine.attack(dataclasses.replace(p, n=3), "fp32", progress=False),
-                     lambda: replay.clean(p, "fp32")):  # fmt: skip
+        for call in (lambda: pipeline.attack(dataclasses.replace(p, n=3), "fp32", progress=False),
+                     lambda: pipeline.clean(p, "fp32")):  # fmt: skip
             with pytest.raises(StorageError, match=f"cannot write {disk}.*No space left"):
                 call()
         (disk / "filler").unlink()
-        engine.attack(dataclasses.replace(p, n=3), "fp32", progress=False)
+        pipeline.attack(dataclasses.replace(p, n=3), "fp32", progress=False)
 
 
 def fill(folder: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_full_directory_for_temporary_files_is_not_taken_for_the_run_directory
     with small(tmp_path / "temporary", 1500) as temporary:
         monkeypatch.setattr(tempfile, "tempdir", str(temporary))
         with pytest.raises(StorageError, match=f"cannot write {temporary}"):
-            variants.build(base, "int8-static-minmax")
+            pipeline.variant(base, "int8-static-minmax")
         fill(temporary)
         with pytest.raises(StorageError, match=f"cannot write {temporary}"):
             chapters.execute("finetune", {}, tmp_path / "out.ipynb")
@@ -140,7 +140,7 @@ def test_workers_without_shared_memory_are_named(base, tmp_path):
         "import sys\nfrom qrsupport import config, engine\nfrom qrsupport.errors import StorageError\n"
         "if __name__ == '__main__':\n"
         "    p = config.make(backbone='bert-small', train_limit=200, epochs=1, n=4, attack='pwws', attack_seed=5, workers=2, run_dir=sys.argv[1])\n"
-        "    try: engine.attack(p, 'fp32', progress=False)\n"
+        "    try: pipeline.attack(p, 'fp32', progress=False)\n"
         "    except StorageError as e: print(e)\n"
     )
     (tmp_path / "main.py").write_text(code)

@@ -10,9 +10,20 @@ import types
 import numpy as np
 import pytest
 
-from qrsupport import config, data, engine, fast, pretrained, records, replay, search, universal, variants, workers
+from qrsupport import (
+    config,
+    data,
+    fast,
+    pipeline,
+    pretrained,
+    records,
+    search,
+    tasks,
+    universal,
+    workers,
+)
 from qrsupport.errors import AttackFailures, NoNetwork, UnknownName
-from qrsupport.records import Folder, Replay, Status
+from qrsupport.records import Folder, Status
 
 from textattack import Attack  # isort: skip
 from textattack.attack_recipes import AttackRecipe  # isort: skip
@@ -23,6 +34,12 @@ from textattack.search_methods import ParticleSwarmOptimization  # isort: skip
 from textattack.transformations import WordSwapHowNet  # isort: skip
 
 ATTACKS = ("textfooler", "pwws", "pso")
+
+
+def attacked(p):
+    """The folder of records of an attack that was run."""
+    pipeline.attack(p, progress=False)
+    return pipeline.attack_folder(p).path
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +55,14 @@ def content(path):
 def examples(p, n):
     split = data.load(p).eval_split()
     return [
-        engine.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
+        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
     ]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
 def test_outcomes_are_those_of_textattack(p, attack, variant):
-    task = engine.Task(dataclasses.replace(p, attack=attack), variant, variants.build(p, variant), "")
+    task = tasks.Task(dataclasses.replace(p, attack=attack), variant, pipeline.variant(p, variant), "")
     stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
     seen = set()
     for example in examples(p, 12):
@@ -68,8 +85,8 @@ def test_outcomes_are_those_of_textattack(p, attack, variant):
 )
 @pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
 def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, variant, monkeypatch):
-    task = engine.Task(dataclasses.replace(p, attack="textfooler", resources="local"), variant,
-                       variants.build(p, variant), "")  # fmt: skip
+    task = tasks.Task(dataclasses.replace(p, attack="textfooler", resources="local"), variant,
+                       pipeline.variant(p, variant), "")  # fmt: skip
     stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
     (constraint,) = [c for c in ours.attack.constraints if type(c) is fast.SentenceConstraint]
     split, refused, seen = data.load(dataclasses.replace(p, dataset="mr")).eval_split(), 0, set()
@@ -84,7 +101,7 @@ def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, varian
     monkeypatch.setattr(constraint, "_score_list", counted)
     long = [i for i in data.sample(split, 60, 0) if len(split.texts[i].split()) > 15][:16]
     for k, i in enumerate(long):
-        example = engine.Example(k, split.ids[i], split.texts[i], split.labels[i])
+        example = tasks.Example(k, split.ids[i], split.texts[i], split.labels[i])
         a, b = stock(example), ours(example)
         seen.add(a.status)
         assert (a.status, a.perturbed, a.queries, a.similarity) == (b.status, b.perturbed, b.queries, b.similarity)
@@ -93,7 +110,7 @@ def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, varian
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_query_budget_is_kept_as_textattack_keeps_it(p, attack):
-    task = engine.Task(dataclasses.replace(p, attack=attack, query_budget=25), "fp32", variants.build(p, "fp32"), "")
+    task = tasks.Task(dataclasses.replace(p, attack=attack, query_budget=25), "fp32", pipeline.variant(p, "fp32"), "")
     stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
     for example in examples(p, 6):
         a, b = stock(example), ours(example)
@@ -101,26 +118,26 @@ def test_a_query_budget_is_kept_as_textattack_keeps_it(p, attack):
 
 
 def test_workers_order_and_interruption_change_nothing(p, tmp_path):
-    whole = content(engine.attack(dataclasses.replace(p, attack="pso"), progress=False))
+    whole = content(attacked(dataclasses.replace(p, attack="pso")))
     moved = dataclasses.replace(p, attack="pso", workers=2, run_dir=str(tmp_path))
     for kind in ("checkpoints", "variants"):  # the same artefacts; only the records are made anew
         os.symlink(config.run_dir(p) / kind, tmp_path / kind)
-    few = engine.attack(dataclasses.replace(moved, n=3), progress=False)
+    few = attacked(dataclasses.replace(moved, n=3))
     journal = Folder(few)
     kept = journal.load()
     (few / records.RECORDS).unlink()
     for record in (kept[2], kept[0]):  # as after a kill: two of three in the journal, out of order
         journal.append(record)
-    path = engine.attack(moved, progress=False)
+    path = attacked(moved)
     assert content(path) == whole and not (path / records.JOURNAL).exists()
     assert len({r.position for r in Folder(path).load()}) == p.n
 
 
 def test_more_examples_keep_the_first(p):
     few = dataclasses.replace(p, attack="pwws", attack_seed=11, n=3)  # a seed of its own: nobody has run it
-    first = engine.attack(few, progress=False)
+    first = attacked(few)
     before = Folder(first).load()
-    again = engine.attack(dataclasses.replace(few, n=6), progress=False)
+    again = attacked(dataclasses.replace(few, n=6))
     assert again == first and Folder(again).load()[:3] == before and len(Folder(again).load()) == 6
 
 
@@ -128,11 +145,11 @@ def test_records_of_other_versions_are_set_aside_and_made_again(p, tmp_path, cap
     q = dataclasses.replace(p, attack="pwws", n=2, run_dir=str(tmp_path))
     for kind in ("checkpoints", "variants"):
         os.symlink(config.run_dir(p) / kind, tmp_path / kind)
-    path = engine.attack(q, progress=False)
+    path = attacked(q)
     old, meta = content(path), json.loads((path / "meta.json").read_text())
     meta["depends"]["versions"]["textattack"] = "0.0.1"
     (path / "meta.json").write_text(json.dumps(meta))
-    replay.replay(q, "fp32", "fp32")
+    pipeline.replay(q, "fp32", "fp32")
     said = capsys.readouterr().err
     assert "versions.textattack: '0.0.1' → " in said and said.count("made again: ") == 1
     assert content(path) == old == content(path / "superseded-1")
@@ -142,10 +159,10 @@ def test_replays_of_records_that_were_made_again_are_made_again(p, tmp_path, cap
     q = dataclasses.replace(p, attack="pwws", n=2, run_dir=str(tmp_path))
     for kind in ("checkpoints", "variants"):
         os.symlink(config.run_dir(p) / kind, tmp_path / kind)
-    replay.replay(q, "fp32", "fp32")
-    code = engine.provenance.code("attack") | {"search": "edited"}
-    monkeypatch.setattr(engine, "provenance", types.SimpleNamespace(code=lambda stage: code))
-    replay.replay(q, "fp32", "fp32")
+    pipeline.replay(q, "fp32", "fp32")
+    code = pipeline.provenance.code("attack") | {"search": "edited"}
+    monkeypatch.setattr(pipeline, "provenance", types.SimpleNamespace(code=lambda stage: code))
+    pipeline.replay(q, "fp32", "fp32")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("made again: ")]
     assert [line.split("/")[0] for line in lines] == ["made again: attacks", "made again: replays"]
 
@@ -153,8 +170,8 @@ def test_replays_of_records_that_were_made_again_are_made_again(p, tmp_path, cap
 def test_replaying_a_source_on_its_own_set_gives_its_direct_result(p):
     for attack in ATTACKS:
         q = dataclasses.replace(p, attack=attack)
-        direct = Folder(engine.attack(q, "fp32", progress=False)).load()
-        replays = Folder(replay.replay(q, "fp32", "fp32"), Replay).load()
+        direct = pipeline.attack(q, "fp32", progress=False)
+        replays = pipeline.replay(q, "fp32", "fp32")
         assert [r.position for r in replays] == [r.position for r in direct]
         for record, answer in zip(direct, replays):
             assert (answer.replayed == answer.label) == (record.status is Status.failed)
@@ -166,10 +183,10 @@ def test_replaying_a_source_on_its_own_set_gives_its_direct_result(p):
 )
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_any_text_has_a_defined_status(p, attack, text):
-    task = engine.Task(dataclasses.replace(p, attack=attack, query_budget=30), "int8-dynamic",
-                       variants.build(p, "int8-dynamic"), "")  # fmt: skip
+    task = tasks.Task(dataclasses.replace(p, attack=attack, query_budget=30), "int8-dynamic",
+                       pipeline.variant(p, "int8-dynamic"), "")  # fmt: skip
     for label in (0, 1):
-        record = search.Searcher(task)(engine.Example(0, "x", text, label))
+        record = search.Searcher(task)(tasks.Example(0, "x", text, label))
         assert record.status in (Status.succeeded, Status.failed, Status.skipped), record.note
         assert record.truncated == (len(text) > 10_000)
         assert records.from_line(records.to_line(record), records.Record) == record
@@ -186,9 +203,9 @@ def test_an_error_becomes_a_record_and_the_run_goes_on(p, monkeypatch):
     monkeypatch.setattr(search.Searcher, "outcome", outcome)
     q = dataclasses.replace(p, attack="pwws", attack_seed=5, n=3)
     with pytest.raises(AttackFailures, match="1 of 3 .*ZeroDivisionError: by hand"):
-        engine.attack(q, progress=False)
+        pipeline.attack(q, progress=False)
     monkeypatch.undo()
-    assert all(r.status is not Status.error for r in Folder(engine.attack(q, progress=False)).load())
+    assert all(r.status is not Status.error for r in pipeline.attack(q, progress=False))
 
 
 def die(example):
@@ -202,7 +219,7 @@ def die(example):
 
 def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
     monkeypatch.setattr(workers, "search", die)
-    task = engine.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", variants.build(p, "fp32"), "")
+    task = tasks.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", pipeline.variant(p, "fp32"), "")
     todo = [dataclasses.replace(e, id=str(tmp_path)) for e in examples(p, 6)]
     with workers.Crew(task, 2) as crew:
         found = sorted(crew.outcomes(todo), key=lambda r: r.position)
@@ -235,26 +252,26 @@ assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 def test_unknown_variant_is_refused(p):
     with pytest.raises(UnknownName, match="int8-dynamic"):
-        engine.attack(p, "int8-dynamik")
+        pipeline.attack(p, "int8-dynamik")
 
 
 def test_each_example_has_its_own_seed():
-    seeds = {engine.example_seed(s, f"mr/test/{i}") for s in range(3) for i in range(50)}
-    assert len(seeds) == 150 and engine.example_seed(1, "a") == engine.example_seed(1, "a")
+    seeds = {tasks.example_seed(s, f"mr/test/{i}") for s in range(3) for i in range(50)}
+    assert len(seeds) == 150 and tasks.example_seed(1, "a") == tasks.example_seed(1, "a")
 
 
 def test_any_recipe_of_textattack_runs(p):
     from textattack.attack_recipes import DeepWordBugGao2018
 
-    found = Folder(engine.attack(dataclasses.replace(p, n=4), progress=False, recipe=DeepWordBugGao2018)).load()
-    task = engine.Task(p, "fp32", variants.build(p, "fp32"), "", DeepWordBugGao2018)
+    found = pipeline.attack(dataclasses.replace(p, n=4), progress=False, recipe=DeepWordBugGao2018)
+    task = tasks.Task(p, "fp32", pipeline.variant(p, "fp32"), "", DeepWordBugGao2018)
     stock = [search.Searcher(task, stock=True)(e) for e in examples(p, 4)]
     assert [(r.status, r.perturbed, r.queries) for r in found] == [(r.status, r.perturbed, r.queries) for r in stock]
     assert {r.attack for r in found} == {"deepwordbug"} and {r.engine for r in found} == {"qrsupport"}
 
 
 def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(p, monkeypatch):
-    task = engine.Task(dataclasses.replace(p, attack="textfooler"), "fp32", variants.build(p, "fp32"), "")
+    task = tasks.Task(dataclasses.replace(p, attack="textfooler"), "fp32", pipeline.variant(p, "fp32"), "")
     ours, stock = search.Searcher(task), search.Searcher(task, stock=True)
 
     def refuse(*_):
@@ -270,7 +287,7 @@ def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(
 def test_missing_resources_are_said_before_any_work(tmp_path):
     p = config.make(backbone="bert-small", resources="published", run_dir=str(tmp_path))
     with pytest.raises(NoNetwork, match="network=True"):
-        engine.attack(p, progress=False)
+        pipeline.attack(p, progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -287,7 +304,7 @@ class ConstrainedSwarm(AttackRecipe):
 @pytest.mark.parametrize("budget", [0, 400])
 def test_a_swarm_with_constraints_moves_as_textattacks(p, budget):
     q = dataclasses.replace(p, query_budget=budget, margin=0.98)  # far, so that the swarm goes on
-    task = engine.Task(q, "fp32", variants.build(p, "fp32"), "", ConstrainedSwarm)
+    task = tasks.Task(q, "fp32", pipeline.variant(p, "fp32"), "", ConstrainedSwarm)
     stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
     refused = []
     plain = ours.attack.search_method._check_constraints

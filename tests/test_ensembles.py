@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, data, engine, ensembles, records, replay, store, variants, victim
+from qrsupport import (
+    catalog,
+    classifiers,
+    config,
+    data,
+    ensembles,
+    pipeline,
+    records,
+    store,
+    variants,
+    victim,
+)
 from qrsupport.errors import BadCheckpoint
 
 RULES = {"ensemble-mean": "mean", "ensemble-vote": "vote", "ensemble-random": "random"}
@@ -82,9 +93,9 @@ def test_different_labels_are_refused_by_name():
 
 @EVERY
 def test_a_built_ensemble_combines_its_members(tiny, name):
-    path = variants.build(tiny, name)
-    whole, about = victim.load(path), json.loads((path / "variant.json").read_text())
-    members = [victim.load(variants.build(tiny, member)) for member in catalog.VARIANTS[name].members]
+    path = pipeline.variant(tiny, name)
+    whole, about = classifiers.load(path), json.loads((path / "variant.json").read_text())
+    members = [pipeline.classifier(tiny, member) for member in catalog.VARIANTS[name].members]
     texts = [*data.load(tiny).eval_split().texts[:20], "", "\ud800"]
     each = np.stack([victim.probabilities(m(texts)) for m in members])
     found = victim.probabilities(whole(texts))
@@ -103,27 +114,27 @@ def test_a_built_ensemble_combines_its_members(tiny, name):
 @EVERY
 def test_an_ensemble_is_attacked_measured_and_replayed_as_any_variant(tiny, name):
     p = dataclasses.replace(tiny, n=4, attack="pwws")
-    made = records.Folder(engine.attack(p, name, progress=False)).load()
+    made = pipeline.attack(p, name, progress=False)
     assert len(made) == 4 and all(r.variant == name and r.status is not records.Status.error for r in made)
-    own = records.Folder(replay.replay(p, name, name), records.Replay).load()
+    own = pipeline.replay(p, name, name)
     right = [r.status is records.Status.failed for r in made]
     assert right == [r.replayed == r.label for r in own]
-    clean = records.read_clean(replay.clean(p, name))
-    assert clean["bytes"] == victim.load(variants.build(p, name)).bytes
-    assert variants.latencies({name: variants.build(p, name)}, ["a good film"], 3)[name]["median"] > 0
+    clean = pipeline.clean(p, name)
+    assert clean["bytes"] == pipeline.classifier(p, name).bytes
+    assert variants.latencies({name: pipeline.variant(p, name)}, ["a good film"], 3)[name]["median"] > 0
 
 
 def test_a_changed_member_is_noticed(tiny, tmp_path):
     import shutil
 
-    for folder in [variants.build(tiny, "ensemble-mean"), *(variants.build(tiny, m) for m in ("fp32", "int8-dynamic"))]:
+    for folder in [pipeline.variant(tiny, "ensemble-mean"), *(pipeline.variant(tiny, m) for m in ("fp32", "int8-dynamic"))]:
         shutil.copytree(folder, tmp_path / folder.name)
-    moved = tmp_path / variants.build(tiny, "ensemble-mean").name
-    assert victim.load(moved)(["fine"]).shape == (1, 2)  # the folders may move together
+    moved = tmp_path / pipeline.variant(tiny, "ensemble-mean").name
+    assert classifiers.load(moved)(["fine"]).shape == (1, 2)  # the folders may move together
     member = tmp_path / json.loads((moved / "variant.json").read_text())["members"][0]["folder"]
-    store.write_bytes(member / "model.onnx", (variants.build(tiny, "noise-1") / "model.onnx").read_bytes())
+    store.write_bytes(member / "model.onnx", (pipeline.variant(tiny, "noise-1") / "model.onnx").read_bytes())
     with pytest.raises(BadCheckpoint, match="has changed since"):
-        victim.load(moved)
+        classifiers.load(moved)
 
 
 def test_options_of_an_ensemble_are_those_of_its_members():

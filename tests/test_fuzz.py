@@ -19,17 +19,17 @@ from qrsupport import (
     backbones,
     catalog,
     chapters,
+    classifiers,
     config,
     embedded,
     encoder,
     measured,
+    pipeline,
     published,
     records,
     sememes,
     store,
     thesaurus,
-    variants,
-    victim,
 )
 from qrsupport.errors import QRError
 
@@ -213,7 +213,7 @@ def test_what_a_profile_is_given(profile, given):
 @pytest.fixture(scope="module")
 def room(tiny, tmp_path_factory):
     """A copy of a variant's folder, to be spoilt."""
-    return Path(shutil.copytree(variants.build(tiny, "int8-dynamic"), tmp_path_factory.mktemp("fuzz") / "variant"))
+    return Path(shutil.copytree(pipeline.variant(tiny, "int8-dynamic"), tmp_path_factory.mktemp("fuzz") / "variant"))
 
 
 def spoilt(room, name, content):
@@ -222,7 +222,7 @@ def spoilt(room, name, content):
     try:
         file.write_bytes(content)
         with named():
-            answer = victim.load(room)(["a good film", ""])
+            answer = classifiers.load(room)(["a good film", ""])
             assert answer.shape[0] == 2 and np.isfinite(answer).all()
     finally:
         file.write_bytes(kept)
@@ -262,7 +262,7 @@ def test_any_content_of_a_variants_files(room, name, content):
 
 @pytest.fixture(scope="module")
 def classifier(room):
-    return victim.load(room)
+    return classifiers.load(room)
 
 
 @settings(FEW, max_examples=100)
@@ -276,7 +276,7 @@ def test_every_text_has_an_answer(classifier, text):
 
 def test_the_fuzz_reaches_what_is_not_an_error(room):
     """Sound files are read, so that the tests above do not pass because everything is refused."""
-    assert victim.load(room)(["a"]).shape == (1, 2)
+    assert classifiers.load(room)(["a"]).shape == (1, 2)
     good = {
         "lexicon.tsv": b"# c\n",
         "glossary.txt": b"\n",

@@ -10,14 +10,14 @@ import pytest
 from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
-from qrsupport import config, data, given, ladder, measure, store, train, variants, victim, weights
+from qrsupport import config, data, given, measure, pipeline, store, train, weights
 from qrsupport.errors import BadCheckpoint, BadParameter, CannotRun
 
 
 @pytest.fixture
 def own(tiny, tmp_path):
     """Parameters of a copy of the fine-tuned checkpoint, taken as it is, on texts of its own data."""
-    shutil.copytree(train.checkpoint(tiny), tmp_path / "mine")
+    shutil.copytree(pipeline.checkpoint(tiny), tmp_path / "mine")
     split = data.load(tiny).test
     names = data.load(tiny).labels
     lines = [json.dumps({"text": t, "label": names[y]}) for t, y in zip(split.texts[:120], split.labels)]
@@ -30,7 +30,7 @@ def own(tiny, tmp_path):
 def as_onnx(tiny, own, tmp_path):
     """As `own`, of an ONNX file with its tokenizer."""
     (tmp_path / "onnx").mkdir()
-    made = variants.build(tiny, "fp32")
+    made = pipeline.variant(tiny, "fp32")
     onnx.save(weights.load(made / "model.onnx"), tmp_path / "onnx" / "model.onnx")
     shutil.copy(made / "tokenizer.json", tmp_path / "onnx")
     return dataclasses.replace(own, backbone=str(tmp_path / "onnx"))
@@ -45,16 +45,16 @@ def rename(p, *names):
 
 def accuracy(p, variant="fp32"):
     split = data.load(p).eval_split()
-    return float((victim.load(variants.build(p, variant))(split.texts).argmax(1) == split.labels).mean())
+    return float((pipeline.classifier(p, variant)(split.texts).argmax(1) == split.labels).mean())
 
 
 def test_checkpoint_is_taken_as_it_is(tiny, own, capsys):
-    path = train.checkpoint(own)
-    ours, theirs = (load_file(f / "model.safetensors") for f in (path, train.checkpoint(tiny)))
+    path = pipeline.checkpoint(own)
+    ours, theirs = (load_file(f / "model.safetensors") for f in (path, pipeline.checkpoint(tiny)))
     assert all((ours[name] == weight).all() for name, weight in theirs.items())
     assert len(train.history(path)) == 1 and train.history(path)["validation accuracy"][0] > 0.6
     assert "as it is" in (path / "card.md").read_text() and "warning" not in capsys.readouterr().err
-    assert variants.compare_with_torch(own, n=20)["label_agreement"] == 1
+    assert pipeline.compare_with_torch(own, n=20)["label_agreement"] == 1
     assert accuracy(own) > 0.6
 
 
@@ -67,7 +67,7 @@ def test_classes_in_another_order_and_case_are_put_in_order(own):
     save_file(tensors, f"{own.backbone}/model.safetensors", {"format": "pt"})
     again = dataclasses.replace(own, run_dir=own.run_dir + "2")
     assert accuracy(again) == plain
-    assert tuple(json.loads((train.checkpoint(again) / "config.json").read_text())["id2label"].values()) == ("negative", "positive")
+    assert tuple(json.loads((pipeline.checkpoint(again) / "config.json").read_text())["id2label"].values()) == ("negative", "positive")
 
 
 def test_map_says_what_unnamed_classes_are_and_a_turned_one_is_warned_of(own, capsys):
@@ -77,7 +77,7 @@ def test_map_says_what_unnamed_classes_are_and_a_turned_one_is_warned_of(own, ca
     turned = dataclasses.replace(own, label_map="LABEL_0=positive, 1=negative")
     assert accuracy(turned) == pytest.approx(1 - plain)
     assert "below chance (50.0 %): the label map may be turned" in capsys.readouterr().err
-    path = train.checkpoint(turned)
+    path = pipeline.checkpoint(turned)
     assert "Warning: accuracy on the validation split" in (path / "card.md").read_text()
     assert "turned" in store.meta(path)["warning"]
 
@@ -85,34 +85,34 @@ def test_map_says_what_unnamed_classes_are_and_a_turned_one_is_warned_of(own, ca
 @pytest.mark.parametrize("label_map", ["0=negative", "0=negative,1=negative", "0=negative,2=positive", "0:negative,1:positive"])
 def test_maps_that_cannot_be(own, label_map):
     with pytest.raises(BadParameter, match="label_map="):
-        train.checkpoint(dataclasses.replace(own, label_map=label_map))
+        pipeline.checkpoint(dataclasses.replace(own, label_map=label_map))
 
 
 def test_names_that_do_not_fit(own):
     rename(own, "spam", "ham")
     with pytest.raises(BadCheckpoint, match="has the classes spam, ham, the data negative, positive.*label_map=0=negative"):
-        train.checkpoint(own)
+        pipeline.checkpoint(own)
 
 
 def test_number_of_classes_must_fit(own):
     with pytest.raises(BadCheckpoint, match="classifies into 2 classes, embedded-emotion has 6"):
-        train.checkpoint(dataclasses.replace(own, dataset="embedded-emotion"))
+        pipeline.checkpoint(dataclasses.replace(own, dataset="embedded-emotion"))
 
 
 def test_untrained_classifier_is_refused(own, tiny):
     with pytest.raises(BadCheckpoint, match="'bert-small'.*its classifier was never trained"):
-        train.checkpoint(dataclasses.replace(tiny, epochs=0))
+        pipeline.checkpoint(dataclasses.replace(tiny, epochs=0))
     file = config.Path(own.backbone) / "config.json"
     content = json.loads(file.read_text())
     store.write_json(file, content | {"architectures": ["BertModel"]})
     with pytest.raises(BadCheckpoint, match="its classifier was never trained"):
-        train.checkpoint(own)
+        pipeline.checkpoint(own)
     store.write_json(file, content)
     tensors = load_file(f"{own.backbone}/model.safetensors")
     kept = {name: w for name, w in tensors.items() if not name.startswith("classifier")}
     save_file(kept, f"{own.backbone}/model.safetensors", {"format": "pt"})
     with pytest.raises(BadCheckpoint, match="no weights classifier.bias, classifier.weight: its classifier was never"):
-        train.checkpoint(own)
+        pipeline.checkpoint(own)
 
 
 def test_tokenizer_of_another_model(own):
@@ -122,25 +122,25 @@ def test_tokenizer_of_another_model(own):
     vocabulary |= {f"more{i}": len(vocabulary) + i for i in range(7)}
     file.write_text(json.dumps(content))
     with pytest.raises(BadCheckpoint, match="tokenizer of .* it is another model's"):
-        train.checkpoint(own)
+        pipeline.checkpoint(own)
 
 
 @pytest.mark.parametrize("name", ["other-seed", "adversarial", "qat8", "qat4-fp32"])
 def test_what_needs_training_is_refused_by_name(own, name):
     with pytest.raises(CannotRun, match="has to be fine-tuned.*noise-1"):
-        ladder.check(own, name)
+        pipeline.check(own, name)
     with pytest.raises(CannotRun, match="has to be fine-tuned"):
-        variants.build(own, name)
+        pipeline.variant(own, name)
     assert name not in measure.runnable(own) and "noise-1" in measure.runnable(own)
 
 
 def test_onnx_file_is_the_32_bit_variant_and_the_rest_is_made_of_it(own, as_onnx):
     texts = data.load(own).eval_split().texts[:20]
     for name in ("fp32", "int8-dynamic", "noise-1", "w4a4"):
-        one, two = (victim.load(variants.build(p, name))(texts) for p in (own, as_onnx))
+        one, two = (pipeline.classifier(p, name)(texts) for p in (own, as_onnx))
         assert np.abs(one - two).max() < 1e-5, name
     with pytest.raises(CannotRun, match="ONNX file"):
-        variants.compare_with_torch(as_onnx)
+        pipeline.compare_with_torch(as_onnx)
 
 
 def test_onnx_classes_in_another_order(as_onnx, capsys):
@@ -190,16 +190,16 @@ def outside(model):
 def test_onnx_files_that_do_not_fit(as_onnx, change, words):
     change(config.Path(as_onnx.backbone))
     with pytest.raises(BadCheckpoint, match=words):
-        variants.build(as_onnx, "fp32")
+        pipeline.variant(as_onnx, "fp32")
     assert not list(config.Path(as_onnx.run_dir).glob("*/[!.]*"))
 
 
 def test_quantized_onnx_is_refused_and_none_can_be_fine_tuned(tiny, as_onnx):
     with pytest.raises(BadParameter, match="epochs=2: .* cannot be fine-tuned; set epochs=0"):
-        train.checkpoint(dataclasses.replace(as_onnx, epochs=2))
-    shutil.copy(variants.build(tiny, "int8-dynamic") / "model.onnx", as_onnx.backbone)
+        pipeline.checkpoint(dataclasses.replace(as_onnx, epochs=2))
+    shutil.copy(pipeline.variant(tiny, "int8-dynamic") / "model.onnx", as_onnx.backbone)
     with pytest.raises(BadCheckpoint, match="not in 32 bits any more .*MatMulInteger"):
-        train.checkpoint(as_onnx)
+        pipeline.checkpoint(as_onnx)
 
 
 def test_weights_settings_or_tokenizer_changed_are_noticed(own):

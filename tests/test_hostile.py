@@ -18,18 +18,15 @@ import pytest
 
 from qrsupport import (
     backbones,
+    classifiers,
     config,
     data,
     encoder,
-    engine,
+    pipeline,
     published,
     records,
-    replay,
     sources,
     store,
-    train,
-    variants,
-    victim,
 )
 from qrsupport.errors import BadCheckpoint, BadData, NoNetwork, QRError, StaleArtefact, StorageError
 
@@ -62,7 +59,7 @@ def canary(tmp_path):
 @pytest.fixture(scope="module")
 def local(tiny, tmp_path_factory):
     """A checkpoint as somebody else's directory in Hugging Face layout."""
-    return Path(shutil.copytree(train.checkpoint(tiny), tmp_path_factory.mktemp("theirs") / "backbone"))
+    return Path(shutil.copytree(pipeline.checkpoint(tiny), tmp_path_factory.mktemp("theirs") / "backbone"))
 
 
 @pytest.fixture
@@ -102,10 +99,10 @@ def test_a_backbones_own_code_is_never_run(tiny, theirs, tmp_path, canary):
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "model.onnx", "variant.json"])
 def test_a_pickle_in_a_variant_is_refused(tiny, tmp_path, canary, name):
-    folder = shutil.copytree(variants.build(tiny, "fp32"), tmp_path / "variant")
+    folder = shutil.copytree(pipeline.variant(tiny, "fp32"), tmp_path / "variant")
     (folder / name).write_bytes(canary[0])
     with pytest.raises(BadCheckpoint, match=name):
-        victim.load(folder)
+        classifiers.load(folder)
 
 
 def test_pickles_in_what_is_fetched_and_built_are_refused(tmp_path, canary):
@@ -213,14 +210,14 @@ def snapshot(folder):
 
 
 STAGES = {
-    "fine-tune": lambda p: train.checkpoint(dataclasses.replace(p, seed=7)),
-    "quantize": lambda p: variants.build(dataclasses.replace(p, reduce_range=True), "int8-dynamic"),
-    "attack": lambda p: engine.attack(dataclasses.replace(p, attack="pwws", n=3, attack_seed=11), progress=False),
-    "more of an attack": lambda p: engine.attack(
+    "fine-tune": lambda p: pipeline.checkpoint(dataclasses.replace(p, seed=7)),
+    "quantize": lambda p: pipeline.variant(dataclasses.replace(p, reduce_range=True), "int8-dynamic"),
+    "attack": lambda p: pipeline.attack(dataclasses.replace(p, attack="pwws", n=3, attack_seed=11), progress=False),
+    "more of an attack": lambda p: pipeline.attack(
         dataclasses.replace(p, attack="pwws", n=9, attack_seed=12), progress=False
     ),
-    "replay": lambda p: replay.replay(dataclasses.replace(p, attack="pwws", n=3, attack_seed=12), "fp32", "fp32"),
-    "clean": lambda p: replay.clean(p, "int8-dynamic"),
+    "replay": lambda p: pipeline.replay(dataclasses.replace(p, attack="pwws", n=3, attack_seed=12), "fp32", "fp32"),
+    "clean": lambda p: pipeline.clean(p, "int8-dynamic"),
 }
 
 
@@ -228,8 +225,8 @@ STAGES = {
 def filled(tiny):
     """A run directory with a checkpoint, two variants and an attack."""
     for name in ("fp32", "int8-dynamic"):
-        variants.build(tiny, name)
-    engine.attack(dataclasses.replace(tiny, attack="pwws", n=3, attack_seed=12), progress=False)
+        pipeline.variant(tiny, name)
+    pipeline.attack(dataclasses.replace(tiny, attack="pwws", n=3, attack_seed=12), progress=False)
     return tiny
 
 
@@ -263,10 +260,10 @@ def test_a_disk_that_fills_up_at_the_end_of_an_attack(filled, monkeypatch, faili
     with monkeypatch.context() as m:
         m.setattr(os, failing, full)
         with contextlib.suppress(StorageError):
-            engine.attack(q, progress=False)
+            pipeline.attack(q, progress=False)
         if failing == "fsync":
             assert len(calls) > 3
-    assert len(records.Folder(engine.attack(q, progress=False)).load()) == 3
+    assert len(pipeline.attack(q, progress=False)) == 3
 
 
 # a download that breaks off -------------------------------------------------------------------------------------------
@@ -297,7 +294,8 @@ def test_what_was_fetched_survives_a_later_failure(tmp_path, monkeypatch):
 
 
 def test_altered_predictions_are_noticed(filled):
-    folder = replay.clean(filled, "fp32")
+    pipeline.clean(filled, "fp32")
+    folder = pipeline.clean_folder(filled, "fp32")
     assert records.load_clean(config.run_dir(filled))
     file = folder / "predictions.json"
     kept = file.read_bytes()

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, config, data, ladder, variants, victim, weights
+from qrsupport import catalog, classifiers, config, data, ladder, pipeline, weights
 from qrsupport.errors import BadParameter, CannotRun
 
 KERNELS = (
@@ -34,8 +34,8 @@ def about(path):
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_rung_answers_nearly_as_32_bits_and_is_smaller(few, texts, name):
-    fp32, path = variants.build(few, "fp32"), variants.build(few, name)
-    a, b = victim.load(fp32)(texts), victim.load(path)(texts)
+    fp32, path = pipeline.variant(few, "fp32"), pipeline.variant(few, name)
+    a, b = classifiers.load(fp32)(texts), classifiers.load(path)(texts)
     assert (a.argmax(1) == b.argmax(1)).mean() >= 0.95
     assert 0 < np.abs(a - b).max() < 1
     assert about(path)["bytes"] == (path / "model.onnx").stat().st_size < 0.65 * about(fp32)["bytes"]
@@ -49,8 +49,8 @@ def initializers(path):
 def test_fixed_options_do_what_they_say_whatever_the_parameters(few):
     other = dataclasses.replace(few, per_channel=True, reduce_range=True, weight_type="QUInt8")
     for name in ("int8-dynamic-channel", "int8-dynamic-unsigned", "int8-dynamic-reduced"):
-        assert variants.build(few, name) == variants.build(other, name)
-    of = {name: initializers(variants.build(few, name)) for name in (*KERNELS[:3], "int8-dynamic")}
+        assert pipeline.variant(few, name) == pipeline.variant(other, name)
+    of = {name: initializers(pipeline.variant(few, name)) for name in (*KERNELS[:3], "int8-dynamic")}
     scales = {
         name: max(np.prod(t.dims) for n, t in found.items() if n.endswith("_scale")) for name, found in of.items()
     }
@@ -64,7 +64,7 @@ def test_fixed_options_do_what_they_say_whatever_the_parameters(few):
 
 
 def test_calibration_is_part_of_a_static_variant(few):
-    assert variants.build(few, "int8-static-minmax") != variants.build(
+    assert pipeline.variant(few, "int8-static-minmax") != pipeline.variant(
         dataclasses.replace(few, calibration_examples=17), "int8-static-minmax"
     )
     again = dataclasses.replace(few, calibration_examples=17)
@@ -73,21 +73,21 @@ def test_calibration_is_part_of_a_static_variant(few):
 
 def test_methods_of_calibration_differ(few, texts):
     found = [
-        victim.load(variants.build(few, f"int8-static-{m}"))(texts[:20]) for m in ("minmax", "entropy", "percentile")
+        pipeline.classifier(few, f"int8-static-{m}")(texts[:20]) for m in ("minmax", "entropy", "percentile")
     ]
     assert not np.array_equal(found[0], found[1]) and not np.array_equal(found[1], found[2])
 
 
 def test_an_empty_calibration_set_is_named(few, tmp_path):
     with pytest.raises(BadParameter, match=r"calibration set is empty \(0 texts\)"):
-        ladder.calibrated(variants.build(few, "fp32"), tmp_path / "x.onnx", "MinMax", [])
+        ladder.calibrated(pipeline.variant(few, "fp32"), tmp_path / "x.onnx", "MinMax", [])
     with pytest.raises(BadParameter, match="calibration_examples=0"):
         config.make(calibration_examples=0)
 
 
 @pytest.mark.parametrize("name", ["fp32", "int8-dynamic", "int8-static-minmax", "int4-weights", "fp16", "w4", "w4a4"])
 def test_an_answer_does_not_depend_on_company(few, texts, name):
-    model = victim.load(variants.build(few, name))
+    model = pipeline.classifier(few, name)
     alone = np.concatenate([model([text]) for text in texts[:40]])
     assert np.array_equal(model(texts[:40]), alone)
     assert np.array_equal(model(texts[:40][::-1])[::-1], alone)
@@ -106,10 +106,10 @@ def test_a_missing_kernel_is_said_before_work(tmp_path, monkeypatch):
     p = config.make(backbone="bert-small", run_dir=str(tmp_path))
     monkeypatch.setitem(ladder.PROBES, "int4-weights", lambda: "no kernel for 4-bit weights")
     with pytest.raises(CannotRun, match="'int4-weights' cannot run: no kernel for 4-bit weights; take 'w4'"):
-        variants.build(p, "int4-weights")
+        pipeline.variant(p, "int4-weights")
     monkeypatch.setitem(ladder.PROBES, "w4", lambda: "neither")
     with pytest.raises(CannotRun, match="take 'fp32'"):
-        variants.build(p, "int4-weights")
+        pipeline.variant(p, "int4-weights")
     assert not list(tmp_path.iterdir())
 
 

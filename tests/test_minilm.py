@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qrsupport import config, data, engine, pretrained, search, train, variants, victim
+from qrsupport import config, data, pipeline, pretrained, search, tasks
 from qrsupport.records import Status
 
 pytestmark = pytest.mark.slow
@@ -17,18 +17,18 @@ def p(tmp_path_factory):
     if not pretrained.at_hand("minilm-l6"):
         pytest.skip("the weights of minilm-l6 were not fetched; `qrsupport fetch minilm-l6`")
     made = config.make(train_limit=320, epochs=2, run_dir=str(tmp_path_factory.mktemp("runs")))
-    train.checkpoint(made)
+    pipeline.checkpoint(made)
     return made
 
 
 @pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
 @pytest.mark.parametrize("attack", ["textfooler", "pwws", "pso"])
 def test_outcomes_are_those_of_textattack(p, attack, variant):
-    task = engine.Task(dataclasses.replace(p, attack=attack), variant, variants.build(p, variant), "")
+    task = tasks.Task(dataclasses.replace(p, attack=attack), variant, pipeline.variant(p, variant), "")
     stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
     split = data.load(p).eval_split()
     for position, i in enumerate(data.sample(split, 2 if attack == "pso" else 4, 0)):
-        example = engine.Example(position, split.ids[i], split.texts[i], split.labels[i])
+        example = tasks.Example(position, split.ids[i], split.texts[i], split.labels[i])
         a, b = stock(example), ours(example)
         assert a.status is not Status.error, a.note
         assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries)
@@ -38,5 +38,5 @@ def test_outcomes_are_those_of_textattack(p, attack, variant):
 def test_eight_bits_move_the_logits_of_a_pretrained_model(p):
     """What a small model from scratch does not show: an int8 error that can be seen in the logits."""
     texts = data.load(p).eval_split().texts[:40]
-    fp32, int8 = (victim.load(variants.build(p, name))(texts) for name in ("fp32", "int8-dynamic"))
+    fp32, int8 = (pipeline.classifier(p, name)(texts) for name in ("fp32", "int8-dynamic"))
     assert np.abs(fp32 - int8).mean() > 0.005 and (fp32.argmax(1) == int8.argmax(1)).mean() > 0.8

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import qrsupport
-from qrsupport import engine, replay
+from qrsupport import pipeline
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -119,9 +119,9 @@ def test_an_installed_package_runs_its_chapters_anywhere(installed, tiny, tmp_pa
     assert where.startswith(str(installed.parents[1]))
     assert "nbs/05-compare.ipynb" in run("list")
     for variant in ("fp32", "int8-dynamic"):
-        engine.attack(dataclasses.replace(tiny, n=10, attack="pwws"), variant, progress=False)
-        replay.clean(tiny, variant)
-    replay.replay(dataclasses.replace(tiny, n=10, attack="pwws"), "fp32", "int8-dynamic")
+        pipeline.attack(dataclasses.replace(tiny, n=10, attack="pwws"), variant, progress=False)
+        pipeline.clean(tiny, variant)
+    pipeline.replay(dataclasses.replace(tiny, n=10, attack="pwws"), "fp32", "int8-dynamic")
     said = run("run", "compare", "-p", "run_dir", tiny.run_dir, "--out", "out.ipynb")
     assert "Accuracy with 95 % Wilson intervals" in said and "int8-dynamic" in said
     assert said.splitlines()[-1] == "out.ipynb" and (tmp_path / "out.ipynb").exists()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from qrsupport import catalog, chapters, config, engine, pace, planning, records
+from qrsupport import catalog, chapters, config, pace, pipeline, planning, tasks
 
 GIVEN = {"backbone": "bert-small", "backbones": "bert-small", "n": 3, "adversarial_examples": 4}
 
@@ -49,7 +49,7 @@ def test_the_total_is_the_sum_of_the_rows(measured, tmp_path, monkeypatch):
 def test_no_attack_is_counted_twice(tmp_path):
     jobs = chapters.plan("quick", GIVEN)
     found = planning.attacks(jobs, tmp_path, [])
-    keys = [(a.stage, engine.name(a.p, a.variant), str(config.identity(a.p, a.variant, attack=True))) for a in found]
+    keys = [(a.stage, tasks.name(a.p, a.variant), str(config.identity(a.p, a.variant, attack=True))) for a in found]
     assert len(keys) == len(set(keys))
 
 
@@ -83,7 +83,7 @@ def test_what_is_there_is_taken_off(tmp_path):
     before = planning.attacks(jobs, tmp_path, [])
     tunings = planning.tunings(jobs, tmp_path)
     assert [(a.there, a.left) for a in before] == [(0, 3)] and [t.examples for t in tunings] == [64]
-    made = records.Folder(engine.attack(dataclasses.replace(p, n=2), progress=False)).load()
+    made = pipeline.attack(dataclasses.replace(p, n=2), progress=False)
     after = planning.attacks(jobs, tmp_path, planning.observed(tmp_path))
     assert [(a.there, a.left) for a in after] == [(2, 1)]
     assert after[0].queries == pytest.approx(sum(r.queries for r in made) / 2, abs=0.05)

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from qrsupport import backbones, book, catalog, config, pretrained, train, universal
+from qrsupport import backbones, catalog, config, pipeline, pretrained, train, universal
 from qrsupport.errors import BadCheckpoint, MissingResource, NoNetwork, StaleArtefact, UnknownName
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 40}
@@ -122,7 +122,7 @@ def test_what_is_not_at_hand_says_how_to_get_it(index):
 def test_a_backbone_that_was_not_fetched_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setenv("QRSUPPORT_CACHE", str(tmp_path))
     with pytest.raises(MissingResource, match="qrsupport fetch minilm-l6"):
-        train.checkpoint(config.make(run_dir=str(tmp_path / "runs")))
+        pipeline.checkpoint(config.make(run_dir=str(tmp_path / "runs")))
     assert not (tmp_path / "runs").exists()
 
 
@@ -136,7 +136,7 @@ def test_the_real_weights_learn_the_embedded_data_and_their_card_says_what_they_
     if not pretrained.at_hand("minilm-l6"):
         pytest.skip("the weights of minilm-l6 were not fetched; `qrsupport fetch minilm-l6`")
     p = config.make(train_limit=96, epochs=1, run_dir=str(tmp_path))
-    checkpoint = train.checkpoint(p)
+    checkpoint = pipeline.checkpoint(p)
     assert "all-MiniLM-L6-v2" in (checkpoint / "card.md").read_text("utf-8")
     assert train.store.meta(checkpoint)["parameters"] == 22_713_986
     assert backbones.digest(p) and backbones.digest(p) != backbones.digest(dataclasses.replace(p, backbone="bert-small"))

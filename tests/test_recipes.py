@@ -16,12 +16,12 @@ from qrsupport import (
     data,
     engine,
     parts,
+    pipeline,
     recipes,
-    replay,
     resources,
     search,
     tagging,
-    variants,
+    tasks,
 )
 from qrsupport.errors import BadParameter, CannotRun, MissingResource, NoNetwork, UnknownName
 from qrsupport.records import Folder, Status
@@ -46,13 +46,13 @@ def p(tiny):
 
 
 def task(p, variant="fp32", recipe=None):
-    return engine.Task(p, variant, variants.build(p, variant), "", recipe)
+    return tasks.Task(p, variant, pipeline.variant(p, variant), "", recipe)
 
 
 def examples(p, n):
     split = data.load(p).eval_split()
     return [
-        engine.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
+        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
     ]
 
 
@@ -85,7 +85,7 @@ def test_the_parts_declared_are_those_that_the_recipe_asks_for(name):
 def test_what_cannot_run_says_why_and_what_can_before_any_work(name, tmp_path):
     p = config.make(attack=name, run_dir=str(tmp_path))
     with pytest.raises((CannotRun, MissingResource), match=rf"^{name}.*attack='{catalog.instead(name, 'embedded')}'"):
-        engine.attack(p, progress=False)
+        pipeline.attack(p, progress=False)
     assert not list(tmp_path.iterdir())
     line = catalog.described(name)
     assert "CANNOT RUN HERE: " in line or "not with the embedded resources" in line
@@ -93,7 +93,7 @@ def test_what_cannot_run_says_why_and_what_can_before_any_work(name, tmp_path):
 
 def test_a_class_of_the_catalogue_is_stopped_as_its_name_is(tmp_path):
     with pytest.raises(CannotRun, match="hotflip.*gradients"):
-        engine.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=attack_recipes.HotFlipEbrahimi2017)
+        pipeline.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=attack_recipes.HotFlipEbrahimi2017)
 
 
 def test_an_unknown_recipe_gives_the_nearest_name():
@@ -104,7 +104,7 @@ def test_an_unknown_recipe_gives_the_nearest_name():
 def test_a_goal_without_another_label_takes_no_margin(tmp_path):
     p = config.make(attack="input-reduction", margin=0.1, run_dir=str(tmp_path))
     with pytest.raises(BadParameter, match="input-reduction seeks fewest words"):
-        engine.attack(p, progress=False)
+        pipeline.attack(p, progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -137,7 +137,7 @@ def test_outcomes_are_those_of_textattack(p, name, variant):
 def test_any_text_has_a_defined_status(p, name, text):
     searcher = search.Searcher(task(dataclasses.replace(p, attack=name, query_budget=30)))
     for label in (0, 1):
-        record = searcher(engine.Example(0, "x", text, label))
+        record = searcher(tasks.Example(0, "x", text, label))
         assert record.status in (Status.succeeded, Status.failed, Status.skipped), record.note
 
 
@@ -147,9 +147,8 @@ def masked(tiny, tmp_path_factory):
     import torch
     import transformers as hf
 
-    from qrsupport import train
 
-    tokenizer = hf.AutoTokenizer.from_pretrained(train.checkpoint(tiny))
+    tokenizer = hf.AutoTokenizer.from_pretrained(pipeline.checkpoint(tiny))
     torch.manual_seed(0)
     settings = hf.BertConfig(vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
                              intermediate_size=32, max_position_embeddings=512)  # fmt: skip
@@ -272,18 +271,27 @@ def written(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
+def attacked(p):
+    """The folder of records of an attack that was run."""
+    pipeline.attack(p, progress=False)
+    return pipeline.attack_folder(p).path
+
+
 def test_two_classes_of_one_name_share_nothing_and_an_edited_one_is_run_again(p, written):
     a, b = written("mine_a", "WordSwapWordNet"), written("mine_b", "WordSwapQWERTY")
-    folders = [engine.attack(dataclasses.replace(p, attack=path), progress=False) for path in (a, b)]
+    folders = [attacked(dataclasses.replace(p, attack=path)) for path in (a, b)]
     assert len(set(folders)) == 2 and ":" not in folders[0].name
     assert [{r.attack for r in Folder(f).load()} for f in folders] == [{a}, {b}]
     assert recipes.find(a).__name__ == recipes.find(b).__name__ == "Mine"
-    assert engine.attack(p, progress=False, recipe=recipes.find(a)) == folders[0]
-    replayed = replay.replay(dataclasses.replace(p, attack=a), "fp32", "fp32")
+    assert pipeline.attack_folder(p, recipe=recipes.find(a)).path == folders[0]
+    assert pipeline.attack(p, progress=False, recipe=recipes.find(a)) == Folder(folders[0]).load()
+    q = dataclasses.replace(p, attack=a)
+    replayed = pipeline.replay(q, "fp32", "fp32"), pipeline.replay_folder(q, "fp32", "fp32").path
     written("mine_a", "WordSwapEmbedding")
     edited = dataclasses.replace(p, attack=a)
-    again = engine.attack(edited, progress=False)
-    assert again not in folders and Folder(again).load() and replay.replay(edited, "fp32", "fp32") != replayed
+    again = attacked(edited)
+    assert again not in folders and Folder(again).load()
+    assert pipeline.replay(edited, "fp32", "fp32") and pipeline.replay_folder(edited, "fp32", "fp32").path != replayed[1]
 
 
 def test_what_an_own_class_draws_on_is_part_of_its_identity(p, written):
@@ -293,12 +301,12 @@ def test_what_an_own_class_draws_on_is_part_of_its_identity(p, written):
 
 def test_a_worker_imports_an_own_class(p, written, tmp_path):
     q = dataclasses.replace(p, attack=written("mine_a", "WordSwapWordNet"), attack_seed=3)
-    one = engine.attack(q, progress=False)
+    one = attacked(q)
     room = tmp_path / "runs"
     room.mkdir()
     for kind in ("checkpoints", "variants"):  # the same artefacts; only the records are made anew
         os.symlink(config.run_dir(p) / kind, room / kind)
-    two = engine.attack(dataclasses.replace(q, workers=2, run_dir=str(room)), progress=False)
+    two = attacked(dataclasses.replace(q, workers=2, run_dir=str(room)))
     found = [[dataclasses.replace(r, timing={}) for r in Folder(path).load()] for path in (one, two)]
     assert found[0] == found[1] and len(found[0]) == p.n and two.name == one.name
 
@@ -325,7 +333,7 @@ def test_the_command_line_takes_an_import_path(p, written, tmp_path):
 def test_a_path_that_leads_nowhere_is_named_before_any_work(written, tmp_path, path, error, said):
     written("mine_a", "WordSwapQWERTY")
     with pytest.raises(error, match=said):
-        engine.attack(config.make(attack=path, run_dir=str(tmp_path / "runs")), progress=False)
+        pipeline.attack(config.make(attack=path, run_dir=str(tmp_path / "runs")), progress=False)
     assert not (tmp_path / "runs").exists()
 
 
@@ -342,7 +350,7 @@ def test_a_class_without_a_module_needs_one_process(p):
             return Attack(UntargetedClassification(model_wrapper), [], WordSwapQWERTY(), GreedySearch())
 
     with pytest.raises(BadParameter, match="workers=2.*Local"):
-        engine.attack(dataclasses.replace(p, workers=2), progress=False, recipe=Local)
+        pipeline.attack(dataclasses.replace(p, workers=2), progress=False, recipe=Local)
 
 
 def test_a_digest_without_source_is_that_of_the_code():
@@ -397,7 +405,7 @@ class Nothing(AttackRecipe):
 )
 def test_an_own_class_that_cannot_run_says_so_before_any_work(tmp_path, recipe, said):
     with pytest.raises(CannotRun, match=said):
-        engine.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=recipe)
+        pipeline.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=recipe)
     assert not list(tmp_path.iterdir())
 
 
@@ -431,7 +439,7 @@ class Later(AttackRecipe):
 
 def test_an_own_class_that_reaches_for_the_network_is_stopped(p, tmp_path):
     with pytest.raises(NoNetwork, match="example.org.*network=False"):
-        engine.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=Reaching)
+        pipeline.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=Reaching)
     assert not list(tmp_path.iterdir())
     found = [search.Searcher(task(p, recipe=Later))(e) for e in examples(p, 8)]
     assert any(r.status is Status.error and "NoNetwork: 192.0.2.1" in r.note for r in found)
@@ -454,9 +462,9 @@ shipped = [v for v in vars(attacks.attack_recipes).values() if recipes.is_recipe
 said = {}
 for source in ("embedded", "local"):
     for recipe in shipped:
-        p, own = engine.settled(config.make(resources=source), recipe)
+        p, own = tasks.settled(config.make(resources=source), recipe)
         try:
-            words = engine.supply(p, own)
+            words = tasks.supply(p, own)
             built = attacks.build_recipe(recipe, words.part, attacks.Wrapper(recipes.Blank()), 40)
             built.attack("a wonderful story of Mary Smith in France, and it is not bad at all", 0)
             said[f"{source} {p.attack}"] = ""

@@ -10,7 +10,19 @@ import zipfile
 import numpy as np
 import pytest
 
-from qrsupport import config, embedded, encoder, offline, pretrained, published, resources, sources, tagging, thesaurus, universal
+from qrsupport import (
+    config,
+    embedded,
+    encoder,
+    offline,
+    pretrained,
+    published,
+    resources,
+    sources,
+    tagging,
+    thesaurus,
+    universal,
+)
 from qrsupport.errors import BadData, MissingResource, NoNetwork, StaleArtefact, UnknownName
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")

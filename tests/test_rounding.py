@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers as hf
 
-from qrsupport import data, export, records, replay, rounding, simulate, store, train, variants, victim
+from qrsupport import data, export, pipeline, rounding, simulate, store
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -45,11 +45,11 @@ def test_the_model_is_as_before_afterwards():
 def test_torch_while_rounding_is_what_is_executed(tiny, tmp_path):
     """The base checkpoint, rounded in torch, against its simulation in ONNX Runtime: the same labels, nearly the same logits."""
     texts = data.load(tiny).eval_split().texts[:60]
-    executed = victim.load(variants.build(tiny, "w6a6"))
-    model, _ = export._load(train.checkpoint(tiny))
+    executed = pipeline.classifier(tiny, "w6a6")
+    model, _ = export._load(pipeline.checkpoint(tiny))
     with torch.no_grad(), rounding.rounded(model, 6):
         learnt = np.concatenate([model(torch.tensor([executed.ids(text)])).logits.numpy() for text in texts])
-    ours, exact = executed(texts), victim.load(variants.build(tiny, "fp32"))(texts)
+    ours, exact = executed(texts), pipeline.classifier(tiny, "fp32")(texts)
     assert (learnt.argmax(1) == ours.argmax(1)).mean() >= 0.98
     assert np.abs(learnt - ours).mean() < 0.25 * np.abs(exact - ours).mean()
 
@@ -58,16 +58,16 @@ def test_torch_while_rounding_is_what_is_executed(tiny, tmp_path):
 def four(tiny):
     """Clean accuracy at 3 epochs: of 4 bits after the fact, and of 4 bits learnt."""
     names = ("w4a4", "qat4", "qat4-fp32", "qat8")
-    return {name: records.read_clean(replay.clean(tiny, name)) for name in names}
+    return {name: pipeline.clean(tiny, name) for name in names}
 
 
 def test_its_checkpoints_are_their_own(tiny, four):
     weights = {
-        which: store.sha256(train.checkpoint(tiny, which) / "model.safetensors") for which in ("base", "qat8", "qat4")
+        which: store.sha256(pipeline.checkpoint(tiny, which) / "model.safetensors") for which in ("base", "qat8", "qat4")
     }
     assert len(set(weights.values())) == 3
-    assert train.checkpoint(tiny, "qat4") == train.checkpoint(dataclasses.replace(tiny, per_channel=True), "qat4")
-    model = hf.AutoModelForSequenceClassification.from_pretrained(train.checkpoint(tiny, "qat4"))
+    assert pipeline.checkpoint(tiny, "qat4") == pipeline.checkpoint(dataclasses.replace(tiny, per_channel=True), "qat4")
+    model = hf.AutoModelForSequenceClassification.from_pretrained(pipeline.checkpoint(tiny, "qat4"))
     weight = model.bert.encoder.layer[0].output.dense.weight
     assert len(weight.unique()) > 1000, "the weights kept are those before rounding"
 

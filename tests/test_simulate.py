@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from qrsupport import catalog, config, data, simulate, variants, victim, weights
+from qrsupport import catalog, config, data, pipeline, simulate, victim, weights
 from qrsupport.errors import BadCheckpoint, BadParameter
 
 N = 150
@@ -19,11 +19,11 @@ N = 150
 def logits(tiny):
     """The logits of a variant on some texts of the evaluation split, by its name."""
     texts = data.load(tiny).eval_split().texts[:N]
-    return lambda name: victim.load(variants.build(tiny, name))(texts)
+    return lambda name: pipeline.classifier(tiny, name)(texts)
 
 
 def about(tiny, name):
-    return json.loads((variants.build(tiny, name) / "variant.json").read_text("utf-8"))
+    return json.loads((pipeline.variant(tiny, name) / "variant.json").read_text("utf-8"))
 
 
 def agreement(a, b):
@@ -123,7 +123,7 @@ def test_stored_integers_answer_to_the_last_bit_as_stored_floats(tmp_path, bits)
 
 
 def test_a_file_takes_about_a_byte_a_weight(tiny):
-    whole, rounded = (weights.size(variants.build(tiny, name) / "model.onnx") for name in ("fp32", "w4"))
+    whole, rounded = (weights.size(pipeline.variant(tiny, name) / "model.onnx") for name in ("fp32", "w4"))
     assert rounded < 0.3 * whole
 
 

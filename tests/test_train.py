@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers as hf
 
-from qrsupport import backbones, catalog, config, data, provenance, store, train
+from qrsupport import backbones, catalog, config, data, pipeline, provenance, store, train
 from qrsupport.errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 
 
@@ -25,23 +25,23 @@ def files(path):
 
 
 def test_two_runs_give_the_same_bytes_whatever_the_threads_and_the_random_state(short, tmp_path):
-    first = train.checkpoint(short)
+    first = pipeline.checkpoint(short)
     torch.manual_seed(123)
     torch.set_num_threads(2)
-    again = train.checkpoint(dataclasses.replace(short, run_dir=str(tmp_path)))
+    again = pipeline.checkpoint(dataclasses.replace(short, run_dir=str(tmp_path)))
     assert torch.get_num_threads() == 2
     assert files(first) == files(again)
     assert {"model.safetensors", "config.json", "tokenizer.json", "history.json", "card.md"} <= set(files(first))
 
 
 def test_another_seed_gives_other_weights_and_the_same_vocabulary(short):
-    one, two = files(train.checkpoint(short)), files(train.checkpoint(dataclasses.replace(short, seed=1)))
+    one, two = files(pipeline.checkpoint(short)), files(pipeline.checkpoint(dataclasses.replace(short, seed=1)))
     assert one["model.safetensors"] != two["model.safetensors"]
     assert one["tokenizer.json"] == two["tokenizer.json"]
 
 
 def test_every_parameter_of_the_loop_reaches_it(short):
-    weights = files(train.checkpoint(short))["model.safetensors"]
+    weights = files(pipeline.checkpoint(short))["model.safetensors"]
     for change in (
         {"learning_rate": 5e-4},
         {"batch_size": 16},
@@ -49,34 +49,34 @@ def test_every_parameter_of_the_loop_reaches_it(short):
         {"epochs": 1},
         {"max_length": 8},
     ):
-        assert files(train.checkpoint(dataclasses.replace(short, **change)))["model.safetensors"] != weights, change
+        assert files(pipeline.checkpoint(dataclasses.replace(short, **change)))["model.safetensors"] != weights, change
 
 
 def test_checkpoint_is_used_again_and_made_again_once_altered(short, tmp_path, capsys):
     p = dataclasses.replace(short, train_limit=60, epochs=1, run_dir=str(tmp_path))
-    path = train.checkpoint(p)
+    path = pipeline.checkpoint(p)
     stamp = (path / "model.safetensors").stat().st_mtime_ns
-    assert train.checkpoint(p) == path and (path / "model.safetensors").stat().st_mtime_ns == stamp
+    assert pipeline.checkpoint(p) == path and (path / "model.safetensors").stat().st_mtime_ns == stamp
     weights, content = (path / "model.safetensors").read_bytes(), (path / "config.json").read_text()
     (path / "config.json").write_text("{}")
     assert "made again" not in capsys.readouterr().err
-    train.checkpoint(p)
+    pipeline.checkpoint(p)
     assert "config.json" in capsys.readouterr().err and (path / "config.json").read_text() == content
     assert (path / "model.safetensors").read_bytes() == weights
 
 
 def test_other_code_makes_it_again_and_a_line_names_the_module(short, tmp_path, capsys, monkeypatch):
     p = dataclasses.replace(short, train_limit=60, epochs=1, run_dir=str(tmp_path))
-    stamp = (train.checkpoint(p) / "model.safetensors").stat().st_mtime_ns
+    stamp = (pipeline.checkpoint(p) / "model.safetensors").stat().st_mtime_ns
     real = provenance.code
     monkeypatch.setattr(provenance, "code", lambda stage: real(stage) | {"rounding": "edited"})
-    again = train.checkpoint(p)
+    again = pipeline.checkpoint(p)
     assert "code.rounding" in capsys.readouterr().err
     assert (again / "model.safetensors").stat().st_mtime_ns != stamp
 
 
 def test_checkpoint_loads_with_the_data_sets_labels_and_no_pickle(short):
-    path = train.checkpoint(short)
+    path = pipeline.checkpoint(short)
     model = hf.AutoModelForSequenceClassification.from_pretrained(path)
     assert tuple(model.config.id2label[i] for i in range(2)) == catalog.DATASETS["embedded"].labels
     tokenizer = hf.AutoTokenizer.from_pretrained(path)
@@ -85,7 +85,7 @@ def test_checkpoint_loads_with_the_data_sets_labels_and_no_pickle(short):
 
 
 def test_history_and_card_say_what_happened(tiny):
-    path = train.checkpoint(tiny)
+    path = pipeline.checkpoint(tiny)
     table = train.history(path)
     ends = table.dropna(subset="validation accuracy")
     assert list(ends.epoch) == [1, 2, 3]
@@ -106,7 +106,7 @@ def test_history_and_card_say_what_happened(tiny):
 def test_a_short_training_beats_the_larger_class(tiny):
     labels = data.load(tiny).validation.labels
     larger = max(labels.count(c) for c in set(labels)) / len(labels)
-    best = train.history(train.checkpoint(tiny))["validation accuracy"].max()
+    best = train.history(pipeline.checkpoint(tiny))["validation accuracy"].max()
     assert best > larger + 0.05
 
 
@@ -123,7 +123,7 @@ def test_extra_examples_are_learned_from(short, tmp_path):
 @pytest.mark.parametrize("name", ["bert-smal", "distilbert-smal"])
 def test_misspelt_backbone_is_named_with_the_nearest(name, tmp_path):
     with pytest.raises(UnknownName, match=f"did you mean '{name}l'"):
-        train.checkpoint(config.make(backbone=name, run_dir=str(tmp_path)))
+        pipeline.checkpoint(config.make(backbone=name, run_dir=str(tmp_path)))
     assert not any(tmp_path.iterdir())
 
 
@@ -131,13 +131,13 @@ def test_misspelt_backbone_is_named_with_the_nearest(name, tmp_path):
 def test_hub_backbone_without_network(name, tmp_path, monkeypatch):
     monkeypatch.setattr(backbones, "_cached", lambda _: False)
     with pytest.raises(NoNetwork, match="network=True"):
-        train.checkpoint(config.make(backbone=name, run_dir=str(tmp_path / "runs")))
+        pipeline.checkpoint(config.make(backbone=name, run_dir=str(tmp_path / "runs")))
 
 
 @pytest.fixture
 def local(short, tmp_path):
     """A local Hugging Face directory: a classifier of two classes."""
-    path = train.checkpoint(short)
+    path = pipeline.checkpoint(short)
     target = tmp_path / "local"
     target.mkdir()
     for name, content in files(path).items():
@@ -147,7 +147,7 @@ def local(short, tmp_path):
 
 def test_local_directory_is_fine_tuned(short, local):
     p = dataclasses.replace(short, backbone=str(local), epochs=1)
-    path = train.checkpoint(p)
+    path = pipeline.checkpoint(p)
     assert path.name.startswith("embedded-local-s0-")
     assert (path / "tokenizer.json").read_bytes() == (local / "tokenizer.json").read_bytes()
     assert (path / "model.safetensors").read_bytes() != (local / "model.safetensors").read_bytes()
@@ -155,16 +155,16 @@ def test_local_directory_is_fine_tuned(short, local):
 
 def test_other_weights_in_the_same_directory_are_noticed(short, local, capsys):
     p = dataclasses.replace(short, backbone=str(local), epochs=1)
-    train.checkpoint(p)
+    pipeline.checkpoint(p)
     hf.AutoModelForSequenceClassification.from_config(hf.AutoConfig.from_pretrained(local)).save_pretrained(local)
     capsys.readouterr()
-    train.checkpoint(p)
+    pipeline.checkpoint(p)
     assert "made again" in (said := capsys.readouterr().err) and "backbone: " in said
 
 
 def test_bare_encoder_gets_a_head(short, local):
     hf.AutoModel.from_pretrained(local).save_pretrained(local)
-    path = train.checkpoint(dataclasses.replace(short, backbone=str(local), dataset="embedded-emotion", epochs=1))
+    path = pipeline.checkpoint(dataclasses.replace(short, backbone=str(local), dataset="embedded-emotion", epochs=1))
     assert len(json.loads((path / "config.json").read_text())["id2label"]) == 6
 
 
@@ -190,20 +190,20 @@ def test_unusable_directory_is_refused(short, local, tmp_path, spoil, error, wor
     spoil(local)
     runs = tmp_path / "runs"
     with pytest.raises(error, match=words):
-        train.checkpoint(dataclasses.replace(short, backbone=str(local), run_dir=str(runs)))
+        pipeline.checkpoint(dataclasses.replace(short, backbone=str(local), run_dir=str(runs)))
     assert not list(runs.glob("checkpoints/[!.]*"))
 
 
 def test_classifier_of_other_classes_is_refused(short, local):
     with pytest.raises(BadCheckpoint, match="2 classes, embedded-emotion has 6"):
-        train.checkpoint(dataclasses.replace(short, backbone=str(local), dataset="embedded-emotion"))
+        pipeline.checkpoint(dataclasses.replace(short, backbone=str(local), dataset="embedded-emotion"))
 
 
 def test_length_beyond_the_positions_is_refused(short, local):
     content = json.loads((local / "config.json").read_text()) | {"max_position_embeddings": 64}
     (local / "config.json").write_text(json.dumps(content))
     with pytest.raises(BadParameter, match="max_length=128 is more than the 64 positions"):
-        train.checkpoint(dataclasses.replace(short, backbone=str(local)))
+        pipeline.checkpoint(dataclasses.replace(short, backbone=str(local)))
 
 
 def test_vocabulary_does_not_depend_on_the_process():

@@ -9,14 +9,27 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, data, ensembles, export, ladder, store, train, variants, victim, weights
-from qrsupport.errors import BadCheckpoint, StaleArtefact, UnknownName
+from qrsupport import (
+    catalog,
+    classifiers,
+    data,
+    ensembles,
+    export,
+    ladder,
+    pipeline,
+    store,
+    train,
+    variants,
+    victim,
+    weights,
+)
+from qrsupport.errors import BadCheckpoint, UnknownName
 
 
 @pytest.mark.parametrize("backbone", ["bert-small", "distilbert-small"])
 def test_fp32_answers_as_torch_does(tiny, backbone):
     p = dataclasses.replace(tiny, backbone=backbone, epochs=1)
-    found = variants.compare_with_torch(p, n=40)
+    found = pipeline.compare_with_torch(p, n=40)
     assert found["n"] == 40 and found["label_agreement"] == 1
     assert found["max_logit_difference"] < 1e-5
 
@@ -25,34 +38,34 @@ def test_export_that_answers_differently_is_refused(tiny, tmp_path, monkeypatch)
     p = dataclasses.replace(tiny, epochs=1, train_limit=60, run_dir=str(tmp_path))
     monkeypatch.setattr(export, "compare", lambda *_: {"label_agreement": 0.9, "max_logit_difference": 0.0, "n": 64})
     with pytest.raises(BadCheckpoint, match="differently from torch"):
-        variants.build(p, "fp32")
+        pipeline.variant(p, "fp32")
     assert not list(tmp_path.glob("variants/[!.]*"))
 
 
 def test_int8_is_smaller_and_nearly_the_same(tiny):
-    fp32, int8 = variants.build(tiny, "fp32"), variants.build(tiny, "int8-dynamic")
+    fp32, int8 = pipeline.variant(tiny, "fp32"), pipeline.variant(tiny, "int8-dynamic")
     about = json.loads((int8 / "variant.json").read_text())
     assert about["precision"] == about["variant"] == "int8-dynamic"
     assert about["options"] == {"per_channel": False, "reduce_range": False, "weight_type": "QInt8"}
     assert about["bytes"] == (int8 / "model.onnx").stat().st_size < 0.4 * weights.size(fp32 / "model.onnx")
     texts = data.load(tiny).eval_split().texts[:100]
-    a, b = (victim.predict(victim.load(path), texts) for path in (fp32, int8))
+    a, b = (victim.predict(classifiers.load(path), texts) for path in (fp32, int8))
     assert 0 < np.abs(a - b).max() < 0.5 and (a.argmax(1) == b.argmax(1)).mean() > 0.9
 
 
 @pytest.mark.parametrize("options", [{"per_channel": True}, {"reduce_range": True}, {"weight_type": "QUInt8"}])
 def test_options_of_the_quantization_reach_it(tiny, options):
     plain, other = (
-        variants.build(tiny, "int8-dynamic"),
-        variants.build(dataclasses.replace(tiny, **options), "int8-dynamic"),
+        pipeline.variant(tiny, "int8-dynamic"),
+        pipeline.variant(dataclasses.replace(tiny, **options), "int8-dynamic"),
     )
-    assert plain != other and victim.load(plain).digest != victim.load(other).digest
-    error = variants.weight_error(variants.build(tiny, "fp32"), other)
+    assert plain != other and classifiers.load(plain).digest != classifiers.load(other).digest
+    error = variants.weight_error(pipeline.variant(tiny, "fp32"), other)
     assert error.size and 0 < np.abs(error).max() < 0.02
 
 
 def test_weight_error_is_half_a_step_at_most(tiny):
-    fp32, int8 = variants.build(tiny, "fp32"), variants.build(tiny, "int8-dynamic")
+    fp32, int8 = pipeline.variant(tiny, "fp32"), pipeline.variant(tiny, "int8-dynamic")
     error = variants.weight_error(fp32, int8)
     tensors = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(int8 / "model.onnx").graph.initializer}
     steps = [v for name, v in tensors.items() if name.endswith("_scale")]
@@ -64,27 +77,27 @@ def test_weight_error_is_half_a_step_at_most(tiny):
 def test_made_twice_the_model_has_the_same_bytes(tiny, tmp_path):
     p = dataclasses.replace(tiny, epochs=1, train_limit=60)
     for name in ("fp32", "int8-dynamic"):
-        one = variants.build(dataclasses.replace(p, run_dir=str(tmp_path / "a")), name)
-        two = variants.build(dataclasses.replace(p, run_dir=str(tmp_path / "b")), name)
-        assert one.name == two.name and victim.load(one).digest == victim.load(two).digest
+        one = pipeline.variant(dataclasses.replace(p, run_dir=str(tmp_path / "a")), name)
+        two = pipeline.variant(dataclasses.replace(p, run_dir=str(tmp_path / "b")), name)
+        assert one.name == two.name and classifiers.load(one).digest == classifiers.load(two).digest
 
 
 def test_altered_or_missing_model_is_named_and_made_again(tiny, tmp_path, capsys):
     p = dataclasses.replace(tiny, epochs=1, train_limit=60, run_dir=str(tmp_path))
-    path = variants.build(p, "int8-dynamic")
+    path = pipeline.variant(p, "int8-dynamic")
     content = (path / "model.onnx").read_bytes()
     (path / "model.onnx").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     capsys.readouterr()
-    variants.build(p, "int8-dynamic")
+    pipeline.variant(p, "int8-dynamic")
     assert "made again" in (said := capsys.readouterr().err) and "model.onnx" in said
     assert (path / "model.onnx").read_bytes() == content
     (path / "model.onnx").unlink()
-    assert (variants.build(p, "int8-dynamic") / "model.onnx").read_bytes() == content
+    assert (pipeline.variant(p, "int8-dynamic") / "model.onnx").read_bytes() == content
 
 
 def test_unknown_variant(tiny):
     with pytest.raises(UnknownName, match="did you mean 'int8-dynamic'"):
-        variants.build(tiny, "int8-dynamc")
+        pipeline.variant(tiny, "int8-dynamc")
 
 
 def test_every_variant_has_a_precision_and_a_checkpoint():
@@ -95,8 +108,8 @@ def test_every_variant_has_a_precision_and_a_checkpoint():
 
 def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
     p = dataclasses.replace(tiny, adversarial_examples=12)
-    path = variants.build(p, "adversarial")
-    base, other = train.checkpoint(p), train.checkpoint(p, "adversarial")
+    path = pipeline.variant(p, "adversarial")
+    base, other = pipeline.checkpoint(p), pipeline.checkpoint(p, "adversarial")
     assert store.sha256(base / "model.safetensors") != store.sha256(other / "model.safetensors")
     assert "added to the training split: 0" not in (other / "card.md").read_text()
     costs = store.meta(other)
@@ -106,18 +119,18 @@ def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
         other / "card.md"
     ).read_text()
     assert costs["attack_queries"] > 0 and costs["attack_seconds"] > 0 and costs["seconds"] > 0
-    assert victim.load(path).digest != victim.load(variants.build(p, "fp32")).digest
+    assert classifiers.load(path).digest != pipeline.classifier(p, "fp32").digest
 
 
 def test_latencies_are_in_milliseconds_and_taken_in_turns(tiny, monkeypatch):
-    paths, asked = {name: variants.build(tiny, name) for name in ("fp32", "int8-dynamic")}, []
-    load = victim.load
+    paths, asked = {name: pipeline.variant(tiny, name) for name in ("fp32", "int8-dynamic")}, []
+    load = classifiers.load
 
     def watched(path):
         classifier = load(path)
         return lambda texts: (asked.append((path, *texts)), classifier(texts))[1]
 
-    monkeypatch.setattr(variants.victims, "load", watched)
+    monkeypatch.setattr(variants.classifiers, "load", watched)
     both = variants.latencies(paths, ["a good film", "a bad film"], 20)
     assert asked[:4] == [(path, text) for text in ("a good film", "a bad film") for path in paths.values()]
     assert len(asked) == 2 * (10 + 20) and list(both) == list(paths) and len(both["fp32"]["load"]) == 2
@@ -131,21 +144,21 @@ AT_ONCE = ("int8-dynamic-channel", "int8-dynamic-unsigned", "int8-dynamic-reduce
 def test_quantizing_leaves_the_folder_of_the_32_bit_variant_alone(tiny):
     """Also where a name that ONNX Runtime writes beside a model is taken."""
     p = dataclasses.replace(tiny, calibration_examples=3, epochs=1, train_limit=60)
-    fp32 = variants.build(p, "fp32")
+    fp32 = pipeline.variant(p, "fp32")
     (fp32 / "model-inferred.onnx").mkdir()
     for name in AT_ONCE:
-        ladder.MADE[name](p, fp32, fp32.parent / f"{name}.onnx")
+        ladder.MADE[name](p, data.load(p), fp32, fp32.parent / f"{name}.onnx")
         assert (fp32.parent / f"{name}.onnx").is_file()
     assert (fp32 / "model-inferred.onnx").is_dir()
 
 
 def test_processes_quantize_one_checkpoint_at_the_same_time(tiny):
-    fp32 = variants.build(tiny, "fp32")
+    fp32 = pipeline.variant(tiny, "fp32")
     before = {f.name: store.sha256(f) for f in fp32.iterdir()}
     code = (
         "import sys; from pathlib import Path; from qrsupport import ladder, config\n"
         "fp32, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
-        "for i in range(4): ladder.MADE[name](config.Parameters(), fp32, target)"
+        "for i in range(4): ladder.MADE[name](config.Parameters(), None, fp32, target)"
     )
     targets = {name: fp32.parent / f"at-once-{name}.onnx" for name in AT_ONCE[:3]}
     running = [subprocess.Popen([sys.executable, "-c", code, fp32, targets[n], n], stderr=subprocess.PIPE) for n in targets]
@@ -154,4 +167,4 @@ def test_processes_quantize_one_checkpoint_at_the_same_time(tiny):
         assert process.returncode == 0, said
     assert {f.name: store.sha256(f) for f in fp32.iterdir()} == before
     for name, target in targets.items():
-        assert target.read_bytes() == (variants.build(tiny, name) / "model.onnx").read_bytes()
+        assert target.read_bytes() == (pipeline.variant(tiny, name) / "model.onnx").read_bytes()

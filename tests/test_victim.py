@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from qrsupport import data, variants, victim
+from qrsupport import classifiers, data, pipeline, victim
 from qrsupport.errors import BadCheckpoint
 
 ODD = [
@@ -30,12 +30,12 @@ ODD = [
 
 @pytest.fixture(scope="module", params=["fp32", "int8-dynamic"])
 def classifier(tiny, request):
-    return victim.load(variants.build(tiny, request.param))
+    return pipeline.classifier(tiny, request.param)
 
 
 @pytest.fixture(scope="module")
 def int8(tiny):
-    return victim.load(variants.build(tiny, "int8-dynamic"))
+    return pipeline.classifier(tiny, "int8-dynamic")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_unusable_folder_is_refused_naming_the_file(int8, tmp_path, name, spoil)
     path = shutil.copytree(int8.path, tmp_path / "variant")
     spoil(path / name)
     with pytest.raises(BadCheckpoint, match=name):
-        victim.load(path)
+        classifiers.load(path)
 
 
 def test_asking_needs_neither_torch_nor_transformers():

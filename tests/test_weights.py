@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import data, export, train, variants, victim, weights
+from qrsupport import classifiers, data, export, pipeline, weights
 
 
 @pytest.fixture(scope="module")
 def fp32(tiny):
-    return variants.build(tiny, "fp32")
+    return pipeline.variant(tiny, "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,19 @@ def whole(fp32, tmp_path_factory):
 
 def test_the_weights_are_the_checkpoints_own(tiny, fp32):
     lent = fp32 / weights.FILE
-    assert os.path.samefile(lent, train.checkpoint(tiny) / "model.safetensors")
+    assert os.path.samefile(lent, pipeline.checkpoint(tiny) / "model.safetensors")
     assert (fp32 / "model.onnx").stat().st_size < 0.1 * lent.stat().st_size
     assert weights.size(fp32 / "model.onnx") > lent.stat().st_size * 0.95
 
 
 def test_answers_are_those_of_a_file_that_holds_its_weights(tiny, fp32, whole):
     texts = data.load(tiny).eval_split().texts[:40]
-    assert np.array_equal(victim.load(fp32)(texts), victim.load(whole)(texts))
+    assert np.array_equal(classifiers.load(fp32)(texts), classifiers.load(whole)(texts))
 
 
 def test_loading_gives_the_file_that_the_exporter_wrote(tiny, fp32, monkeypatch, tmp_path):
     monkeypatch.setattr(weights, "share", lambda file, lender: None)
-    export.to_onnx(train.checkpoint(tiny), tmp_path / "model.onnx")
+    export.to_onnx(pipeline.checkpoint(tiny), tmp_path / "model.onnx")
     model, loaded = onnx.load(tmp_path / "model.onnx"), weights.load(fp32 / "model.onnx")
     tensors = [{t.name: onnx.numpy_helper.to_array(t) for t in m.graph.initializer} for m in (model, loaded)]
     assert tensors[0].keys() == tensors[1].keys()
@@ -48,7 +48,7 @@ def test_loading_gives_the_file_that_the_exporter_wrote(tiny, fp32, monkeypatch,
 
 
 def test_rounded_activations_borrow_and_rounded_weights_do_not(tiny, fp32):
-    a8, w8 = (variants.build(tiny, name) for name in ("a8", "w8"))
+    a8, w8 = (pipeline.variant(tiny, name) for name in ("a8", "w8"))
     assert os.path.samefile(a8 / weights.FILE, fp32 / weights.FILE) and not (w8 / weights.FILE).exists()
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import sys
 import time
 
-from qrsupport import company, config, data, engine, search, variants
+from qrsupport import company, config, data, pipeline, search, tasks
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--backbone", default="minilm-l6")
@@ -28,7 +28,7 @@ parser.add_argument("--train-limit", type=int, default=0)
 
 def searchers(p: config.Parameters) -> dict[str, search.Searcher]:
     """One ready to attack with each kernel."""
-    task = engine.Task(p, "int8-dynamic", variants.build(p, "int8-dynamic"), "benchmark")
+    task = tasks.Task(p, "int8-dynamic", pipeline.variant(p, "int8-dynamic"), "benchmark")
     found, measured = {}, company.saturates
     for name, exact in (("exact", True), ("fastest", False)):
         company.saturates = lambda exact=exact: exact
@@ -54,7 +54,7 @@ def main() -> int:
         return 0
     split = data.load(p).eval_split()
     chosen = data.sample(split, p.n, p.attack_seed)
-    examples = [engine.Example(at, split.ids[i], split.texts[i], split.labels[i]) for at, i in enumerate(chosen)]
+    examples = [tasks.Example(at, split.ids[i], split.texts[i], split.labels[i]) for at, i in enumerate(chosen)]
     ready = searchers(p)
     for searcher in ready.values():
         turn(searcher, examples[:1])  # warm up

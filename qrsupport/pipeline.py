@@ -1,0 +1,305 @@
+"""What is made from what, where it lies, and what is stale: the place to read first.
+
+    dataset → checkpoint → variant → attack → replay
+                                  ↘ clean
+
+Each function makes what it is named for, and before that what it needs, unless it lies in the run directory and was made
+from the same things by the same code.  The stages (`train`, `variants`, `engine`, `replay`) receive all that they work on;
+only this module reads parameters, names folders, compares digests and stores.  `records` reads, and makes nothing.
+"""
+
+import dataclasses
+import hashlib
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from . import (
+    backbones,
+    catalog,
+    classifiers,
+    config,
+    data,
+    engine,
+    export,
+    given,
+    own_onnx,
+    provenance,
+    records,
+    replaying,
+    store,
+    tasks,
+    train,
+    variants,
+)
+from .errors import CannotRun, NoRecords, UnknownName
+
+# Data, checkpoints, variants ------------------------------------------------------------------------------------------
+
+
+def dataset(p: config.Parameters) -> data.Dataset:
+    """The splits of `p.dataset`; raises as `data.load`."""
+    return data.load(p)
+
+
+def check(p: config.Parameters, name: str) -> None:
+    """Raises before any work if variant `name` cannot be made: UnknownName, CannotRun (naming the nearest that can), and as
+    `backbones.check`."""
+    if name not in catalog.VARIANTS:
+        raise UnknownName("variant", name, catalog.VARIANTS)
+    backbones.check(p)
+    train.refuse_training(p, catalog.VARIANTS[name].checkpoint)
+    variants.check(name)
+
+
+def checkpoint(p: config.Parameters, which: str = "base") -> Path:
+    """The folder of a fine-tuned checkpoint.
+
+    It holds model.safetensors, config.json, the tokenizer, history.json and card.md.  `which` is
+    "base", "adversarial" (fine-tuned from the backbone on the training split and the successful
+    perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
+    (fine-tuned from the backbone while rounding, see `rounding`).  With `p.epochs` 0 "base" is the backbone as it is;
+    one that is an ONNX file is in model.onnx.  `store.meta` of it gives seconds, parameters (count) and, if adversarial,
+    attack_seconds, attack_queries and how many examples_succeeded (the ones added), examples_failed and examples_skipped.
+
+    Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
+    what cannot be had without training (before any work), and as `data.load` and `store.made`.
+    """
+    train.refuse_training(p, which)
+    if which == "other-seed":
+        return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
+    backbones.check(p)
+    made = training_attack(p) if which == "adversarial" else []
+    extra, splits = train.examples(made), dataset(p)
+    depends = {
+        "parameters": train.identity(p, which),
+        "data": splits.fingerprint,
+        "backbone": backbones.digest(p),
+        "extra": config.key(extra),
+        "code": provenance.code("training"),
+        "versions": {v: version(v) for v in train.VERSIONS},
+    }
+    build = own_onnx.take if given.is_onnx(p.backbone) else partial(train.build, which=which, attacked=made)
+    return store.made(checkpoint_folder(p, which, splits.name), depends, lambda room: build(p, splits, room))
+
+
+def checkpoint_folder(p: config.Parameters, which: str, name: str) -> Path:
+    """Where a checkpoint lies; `name` of the data set."""
+    parts = (name, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
+    return config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(train.identity(p, which))))
+
+
+def variant(p: config.Parameters, name: str) -> Path:
+    """The folder of variant `name`: what `variants.make` says.
+
+    Raises as `check` before any work, BadCheckpoint for a checkpoint that cannot be exported or whose ONNX form answers
+    differently, and as `checkpoint`.
+    """
+    check(p, name)
+    entry = catalog.VARIANTS[name]
+    made_of = {other: variant(p, other) for other in variants.made_of(name)}
+    about = {"parameters": config.identity(p, name), "code": provenance.code("variants")}
+    if entry.members:
+        source = variants.Source(None, dataset(p), made_of)
+        depends = about | {"members": {other: classifiers.digest(folder) for other, folder in made_of.items()}}
+    else:
+        source = variants.Source(checkpoint(p, entry.checkpoint), dataset(p), made_of)
+        depends = about | variants.made_from(source)
+    return store.made(variant_folder(p, name), depends, lambda room: variants.make(p, name, source, room))
+
+
+def variant_folder(p: config.Parameters, name: str) -> Path:
+    """Where a variant lies."""
+    parts = (config.dataset_name(p.dataset), backbones.slug(p.backbone), f"s{p.seed}", name)
+    return config.run_dir(p) / "variants" / "-".join((*parts, config.key(config.identity(p, name))))
+
+
+def classifier(p: config.Parameters, name: str):
+    """Variant `name`, ready to be asked: a `victim.Victim` or an `ensembles.Ensemble`."""
+    return classifiers.load(variant(p, name))
+
+
+def latencies(p: config.Parameters, names, repeats: int | None = None) -> dict[str, dict]:
+    """`variants.latencies` of the variants in `names` on the evaluation split."""
+    folders = {name: variant(p, name) for name in names}
+    return variants.latencies(folders, dataset(p).eval_split().texts, repeats or p.latency_repeats)
+
+
+def compare_with_torch(p: config.Parameters, name: str = "fp32", n: int = variants.CHECKED) -> dict:
+    """How variant `name` differs from its checkpoint in torch on `n` texts of the evaluation split.
+
+    Keys: max_logit_difference, label_agreement (share of 1), n.  Raises CannotRun for a checkpoint that is an ONNX file.
+    """
+    if given.is_onnx(p.backbone):
+        raise CannotRun(f"{p.backbone} is an ONNX file: there is no torch model to compare {name!r} with")
+    folder, texts = checkpoint(p, catalog.VARIANTS[name].checkpoint), variants.some_texts(dataset(p), n, p.seed)
+    return export.compare(folder, classifier(p, name), texts)
+
+
+# Attacks --------------------------------------------------------------------------------------------------------------
+
+
+def attack(
+    p: config.Parameters, variant: str | None = None, progress: bool = True, recipe: type | None = None
+) -> list[records.Record]:
+    """The records of `p.attack` on `variant` (default `p.variant`), `p.n` seeded examples of the evaluation split.
+
+    `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what
+    `attacks.stand_ins` lists comes from the resource set.  What is recorded already is not attacked again.  Raises
+    UnknownName, CannotRun, MissingResource, NoNetwork or BadParameter before any work if the attack cannot run,
+    AttackFailures after the run if examples ended in an error.
+    """
+    return _attacked(p, variant or p.variant, dataset(p).eval_split(), "attacks", progress, recipe)
+
+
+def training_attack(p: config.Parameters, progress: bool = True) -> list[records.Record]:
+    """The records of the attack that makes adversarial training examples: `p.adversarial_attack` on the fp32 variant over
+    `p.adversarial_examples` seeded training examples."""
+    aims = {"query_budget": 0, "margin": 0.0, "joint": ""}
+    q = dataclasses.replace(p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, **aims)
+    return _attacked(q, "fp32", dataset(q).train, "training-attacks", progress, None)
+
+
+def attack_folder(
+    p: config.Parameters, variant: str | None = None, recipe: type | None = None, stage: str = "attacks"
+) -> records.Folder:
+    """Where the records of an attack lie, or would."""
+    p, recipe = tasks.settled(tasks.aimed(p, variant or p.variant), recipe)
+    made_by = config.key(tasks.identity(p, variant or p.variant, recipe))
+    return records.Folder(config.run_dir(p) / stage / tasks.name(p, variant or p.variant, p.attack, made_by))
+
+
+def read(p: config.Parameters, variant: str | None = None, recipe: type | None = None) -> list[records.Record]:
+    """The records of an attack that lie in the run directory, the first `p.n`; nothing is made.
+
+    Raises NoRecords if there are none, StaleArtefact if they are damaged.
+    """
+    folder = attack_folder(p, variant, recipe)
+    found = folder.load()[: p.n]
+    if not found:
+        raise NoRecords(f"no records in {folder.path}; `pipeline.attack` or the attack chapter makes them")
+    return found
+
+
+def _attacked(
+    p: config.Parameters, name: str, split: data.Split, stage: str, progress: bool, recipe: type | None
+) -> list[records.Record]:
+    """The records of an attack on any split, in a folder of `stage`; raises as `attack`."""
+    if name not in catalog.VARIANTS:
+        raise UnknownName("variant", name, catalog.VARIANTS)
+    folder = attack_folder(p, name, recipe, stage)
+    p, recipe = tasks.settled(tasks.aimed(p, name), recipe)
+    tasks.supply(p, recipe)
+    others = {other: variant(p, other) for other in config.split(p.joint)}
+    depends = _made_from(p, name, split, others, recipe)
+    made_by = config.key(depends["parameters"])
+    job = tasks.Task(p, name, variant(p, name), made_by, recipe, tuple(others.values()))
+    wanted = tasks.examples(split, p.n, p.attack_seed)
+    with store.lock(folder.path):
+        folder.open(depends)
+        done = {r.position for r in folder.load() if r.status is not records.Status.error}
+        todo = [example for example in wanted if example.position not in done]
+        _append(folder, engine.outcomes(job, todo), len(wanted), len(todo), f"{p.attack} on {name}", progress)
+    found = folder.load()
+    engine.refuse_errors(found, len(wanted), folder.path)
+    return found[: p.n]
+
+
+def _append(folder: records.Folder, found, wanted: int, todo: int, label: str, progress: bool) -> None:
+    """Adds records to a folder as they come, and ends its journal; nothing is written where nothing was to do."""
+    with tqdm(total=wanted, initial=wanted - todo, desc=label, unit="example", disable=not progress) as bar:
+        for record in found:
+            folder.append(record)
+            bar.update()
+    if todo or not folder.at_rest():
+        folder.close()
+
+
+def _made_from(p: config.Parameters, name: str, split: data.Split, others: dict[str, Path], recipe: type | None) -> dict:
+    """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
+    library versions, code."""
+    order = data.sample(split, len(split.texts), p.attack_seed)
+    texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
+    return {
+        "parameters": tasks.identity(p, name, recipe),
+        "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
+        "model": classifiers.digest(variant(p, name)),
+        "joint": {other: classifiers.digest(folder) for other, folder in others.items()},
+        "resources": tasks.supply(p, recipe).digest,
+        "versions": {v: version(v) for v in engine.VERSIONS},
+        "code": provenance.code("attack"),
+    }
+
+
+# Answers without a search ---------------------------------------------------------------------------------------------
+
+
+def clean(p: config.Parameters, name: str) -> dict:
+    """The predictions of variant `name` on the whole evaluation split, as `records.read_clean` says."""
+    splits, folder = dataset(p), variant(p, name)
+    depends = {
+        "parameters": config.identity(p, name),
+        "data": splits.fingerprint,
+        "model": classifiers.digest(folder),
+        "code": provenance.code("replay"),
+    }
+
+    def build(room: Path) -> None:
+        about = {"dataset": splits.name, "backbone": p.backbone, "seed": p.seed, "variant": name}
+        found = replaying.predictions(classifiers.load(folder), splits, name)
+        store.write_json(room / records.PREDICTIONS, about | found)
+
+    return records.read_clean(store.made(clean_folder(p, name), depends, build))
+
+
+def clean_folder(p: config.Parameters, name: str) -> Path:
+    """Where the clean predictions of a variant lie."""
+    return config.run_dir(p) / "clean" / tasks.name(p, name, config.key(config.identity(p, name)))
+
+
+def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynamic") -> list[records.Replay]:
+    """What `target` says of the adversarial set of `source` under `p.attack`: of each of the first `p.n` examples.
+
+    The attack on the source is run first where its records are missing; it is never run again.
+    """
+    attack(p, source)
+    attacked = attack_folder(p, source)
+    folder, depends = replay_folder(p, source, target), _replayed_from(p, source, target, attacked)
+    made_by = config.key(depends["parameters"])
+    with store.lock(folder.path):
+        folder.open(depends)
+        done = {r.position for r in folder.load()}
+        todo = [r for r in attacked.load() if r.position not in done and r.status is not records.Status.error]
+        answers = replaying.answers(todo, classifiers.load(variant(p, target)), target, made_by) if todo else ()
+        _append(folder, answers, len(todo), len(todo), "replay", False)
+    return [r for r in folder.load() if r.position < p.n]
+
+
+def matrix(p: config.Parameters, sources, targets) -> list[records.Replay]:
+    """The replays of every source's adversarial set on every target."""
+    return [r for source in sources for target in targets for r in replay(p, source, target)]
+
+
+def replay_folder(p: config.Parameters, source: str, target: str) -> records.Folder:
+    """Where replays lie."""
+    q, recipe = tasks.settled(tasks.aimed(p, source))
+    made_by = config.key(_sides(q, source, target, recipe))
+    name = tasks.name(q, source, "to", target, q.attack, made_by)
+    return records.Folder(config.run_dir(p) / "replays" / name, records.Replay)
+
+
+def _sides(p: config.Parameters, source: str, target: str, recipe: type | None) -> dict:
+    return {"source": tasks.identity(p, source, recipe), "target": config.identity(p, target)}
+
+
+def _replayed_from(p: config.Parameters, source: str, target: str, attacked: records.Folder) -> dict:
+    """What replays are made from."""
+    q, recipe = tasks.settled(tasks.aimed(p, source))
+    return {
+        "parameters": _sides(q, source, target, recipe),
+        "model": classifiers.digest(variant(p, target)),
+        "attack": config.key(attacked.depends()),
+        "code": provenance.code("replay"),
+    }
