@@ -14,7 +14,7 @@ import resource
 import time
 from pathlib import Path
 
-from . import attacks, classifiers, config, data, export, fast, pipeline, search, sides, store, texts, train
+from . import attacks, classifiers, config, data, fast, pace, pipeline, search, sides, store, texts, train
 from .tasks import Example, Task
 
 ROUNDS = 2
@@ -85,23 +85,6 @@ def distilbert_shape(p: config.Parameters, small: Path) -> Path:
     return store.made(config.run_dir(p) / "bench" / f"distilbert-shape-{config.key(depends)}", depends, build)
 
 
-def executable(p: config.Parameters, checkpoint: Path, variant: str) -> Path:
-    """A checkpoint that was not fine-tuned here, as FP32 or int8 dynamic ONNX in a variant's folder."""
-
-    def build(room: Path) -> None:
-        about = {"labels": list(data.load(p).labels), "max_length": p.max_length, "pad_id": 0, "precision": variant}
-        file = room / ("fp32.onnx" if variant == "int8-dynamic" else "model.onnx")
-        about["inputs"] = export.to_onnx(checkpoint, file)
-        if variant == "int8-dynamic":
-            export.quantize(file, room / "model.onnx", False, False, "QInt8")
-            file.unlink()
-        store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
-        store.write_json(room / "variant.json", about)
-
-    depends = {"checkpoint": store.sha256(checkpoint / "model.safetensors"), "variant": variant}
-    return store.made(config.run_dir(p) / "bench" / f"{variant}-{config.key(depends)}", depends, build)
-
-
 def setting(p: config.Parameters, case: Case) -> tuple[Task, Path]:
     """The task and the torch checkpoint of a case."""
     p = dataclasses.replace(p, attack=case.attack)
@@ -109,7 +92,7 @@ def setting(p: config.Parameters, case: Case) -> tuple[Task, Path]:
     if case.model == "small BERT":
         return Task(p, case.variant, pipeline.variant(p, case.variant), "bench"), checkpoint
     checkpoint = distilbert_shape(p, checkpoint)
-    return Task(p, case.variant, executable(p, checkpoint, case.variant), "bench"), checkpoint
+    return Task(p, case.variant, pace.executable(p, checkpoint, case.variant), "bench"), checkpoint
 
 
 def sample(task: Task, n: int) -> list[Example]:

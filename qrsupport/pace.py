@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import backbones, bench, config, victim
+from . import backbones, config, data, export, store, victim
 
 TOKENS, STEP = 28, 8
 """Tokens of a measured text; examples of a measured step."""
@@ -83,8 +83,25 @@ def measure(size: tuple[int, int, int]) -> Pace:
         p = config.make(run_dir=room, backbone="bert-small")
         checkpoint = Path(room) / "checkpoint"
         tuning = _tuning(_write(size, checkpoint))
-        asked = [_asking(bench.executable(p, checkpoint, variant)) for variant in ("fp32", "int8-dynamic")]
+        asked = [_asking(executable(p, checkpoint, variant)) for variant in ("fp32", "int8-dynamic")]
     return Pace(*asked, tuning)
+
+
+def executable(p: config.Parameters, checkpoint: Path, variant: str) -> Path:
+    """A checkpoint that was not fine-tuned here, as FP32 or int8 dynamic ONNX in a variant's folder."""
+
+    def build(room: Path) -> None:
+        about = {"labels": list(data.load(p).labels), "max_length": p.max_length, "pad_id": 0, "precision": variant}
+        file = room / ("fp32.onnx" if variant == "int8-dynamic" else "model.onnx")
+        about["inputs"] = export.to_onnx(checkpoint, file)
+        if variant == "int8-dynamic":
+            export.quantize(file, room / "model.onnx", False, False, "QInt8")
+            file.unlink()
+        store.write_bytes(room / "tokenizer.json", (checkpoint / "tokenizer.json").read_bytes())
+        store.write_json(room / "variant.json", about)
+
+    depends = {"checkpoint": store.sha256(checkpoint / "model.safetensors"), "variant": variant}
+    return store.made(config.run_dir(p) / "bench" / f"{variant}-{config.key(depends)}", depends, build)
 
 
 def _write(size: tuple[int, int, int], folder: Path):
