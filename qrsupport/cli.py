@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, chapters, config
+from . import __version__, catalog, config
+from .book import chapters
 from .errors import ChapterFailed, QRError
 
 TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "flair", "nltk", "numpy",
@@ -90,20 +91,21 @@ def run(chapter, pairs, out, label):
     chapters.execute(chapter, given, out, label)
     click.echo(f"{chapters.findings(out)}\n\n{out}")
     if label:
-        from . import book
+        from .book import build
 
-        click.echo(book.progress(out.parent.parent, label, time.monotonic() - started), err=True)
+        click.echo(build.progress(out.parent.parent, label, time.monotonic() - started), err=True)
 
 
 @cli.command(hidden=True)
 @click.argument("executed", nargs=-1, type=click.Path(path_type=Path))
 def site(executed):
     """Build the site from executed chapters (the workflow's last job)."""
-    from . import book, store
+    from . import store
+    from .book import build
 
     click.echo("  building the site", err=True)
     with store.storage_errors(config.project() / "_build"):
-        book.site(list(executed))
+        build.site(list(executed))
 
 
 @cli.command()
@@ -112,10 +114,10 @@ def site(executed):
 @PAIRS
 def book(profile, cores, pairs):
     """Run a profile's chapters and build the site; do only what has changed."""
-    from . import book
+    from .book import build
 
     given = {name: config.parse(name, text) for name, text in pairs}
-    book.make(profile, given, cores)
+    build.make(profile, given, cores)
 
 
 @cli.command()
@@ -128,18 +130,20 @@ def plan(profile, measure, cores, pairs):
 
     Starts nothing of it; measures for a while how fast models of these shapes are here.
     """
-    from . import planning
+    from .experiments import planning
 
     given = {name: config.parse(name, text) for name, text in pairs}
     found = planning.plan(profile, given, measure, lambda line: click.echo(f"  {line}", err=True))
-    click.echo(planning.shown(found, cores))
+    click.echo(planning.escaping(found, cores))
 
 
 @cli.command()
 @click.option("--only", default="", help="Measure only the comparisons whose name contains this.")
 def bench(only):
     """Time the engine against TextAttack on the same attacks; write _build/bench.json."""
-    from . import bench, tables
+    from benchmarks import bench
+
+    from .report import tables
 
     file = config.project() / "_build" / "bench.json"
     found = bench.bench(config.make(backbone="bert-small"), file, only)
@@ -158,7 +162,8 @@ def measure(pairs, out):
     qrsupport measure -p variants fp32,int8-dynamic,w4 -p n 200 --out some.json
     """
     given = {name: config.parse(name, text) for name, text in pairs}
-    from . import measure, store
+    from . import store
+    from .experiments import measure
 
     p = config.make(**given)
     names = config.split(p.variants) if "variants" in given else measure.runnable(p)
@@ -174,7 +179,7 @@ def fetch(names, network):
 
     They are kept in the cache directory, which QRSUPPORT_CACHE or else XDG_CACHE_HOME names.
     """
-    from . import pretrained
+    from .training import pretrained
 
     for name in names:
         pretrained.source(name)
@@ -191,7 +196,8 @@ def runs(directory, remove):
     \b
     qrsupport runs --remove attacks/NAME --remove checkpoints/NAME
     """
-    from . import holdings, tables
+    from . import holdings
+    from .report import tables
 
     folder = directory or config.run_dir(config.Parameters())
     found = holdings.remove(folder, remove) if remove else holdings.entries(folder)
@@ -210,7 +216,9 @@ def seeds(run_dir, out):
     qrsupport book -p seed 1 -p run_dir DIR, then with other seeds, then
     qrsupport seeds --run-dir DIR --out seeds.json
     """
-    from . import measure, seeds, store
+    from . import store
+    from .experiments import measure
+    from .report import seeds
 
     rows = seeds.rows(run_dir or config.run_dir(config.Parameters()))
     store.write_json(out, measure.made_on() | {"rows": measure.plain(rows)})
@@ -222,9 +230,9 @@ def seeds(run_dir, out):
 @click.option("--run-dir", type=click.Path(path_type=Path), help="The run directory; else the usual one.")
 def export(out, run_dir):
     """Records, replays and clean predictions, texts included, as Parquet and CSV with a data dictionary."""
-    from . import tabular
+    from .analysis import export_tables
 
-    for file in tabular.export(run_dir or config.run_dir(config.Parameters()), out):
+    for file in export_tables.export(run_dir or config.run_dir(config.Parameters()), out):
         click.echo(file)
 
 
@@ -239,7 +247,7 @@ def audit(checkpoint, dataset, out, pairs):
     \b
     qrsupport audit my-model --data reviews.csv -p label_map 0=negative,1=positive
     """
-    from . import audit as audits
+    from .experiments import audit as audits
 
     pairs = [("backbone", checkpoint), ("dataset", dataset), *pairs]
     given = {name: config.parse(name, text) for name, text in pairs}
@@ -264,7 +272,8 @@ def candidates(pairs, textfooler, spaces, out):
     qrsupport candidates -p n 300 --spaces LOGS --textfooler LOGS --out candidates.json
     """
     given = {"dataset": "mr", "resources": "local"} | {name: config.parse(name, text) for name, text in pairs}
-    from . import encoders, store
+    from . import store
+    from .experiments import encoders
 
     store.write_json(out, encoders.measure(config.make(**given), textfooler, spaces))
     click.echo(out)
@@ -313,17 +322,19 @@ def _cpu():
 
 def _kernels():
     """Whether 8-bit products come out right on the fastest kernel and on the exact one: asked, not guessed from flags."""
-    from . import company
+    from .quantization import batching
 
     for name, option in (("fastest", False), ("exact", True)):
-        said = "right" if company.kernel_is_exact(option) else "wrong where pairs of products exceed 16 bits"
+        said = "right" if batching.kernel_is_exact(option) else "wrong where pairs of products exceed 16 bits"
         click.echo(f"  8-bit products, {name + ' kernel':16} {said}")
-    click.echo(f"  8-bit kernel in use: {'exact' if company.saturates() else 'fastest'}")
+    click.echo(f"  8-bit kernel in use: {'exact' if batching.saturates() else 'fastest'}")
 
 
 def _at_hand(check: bool = False):
     """Data sets, weights, then `resources.status()`: what is there and where, or how to get it."""
-    from . import origins, pretrained, resources
+    from .data import origins
+    from .lexicons import resources
+    from .training import pretrained
 
     click.echo("Data sets")
     for name in catalog.GENERATED:

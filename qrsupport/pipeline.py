@@ -16,32 +16,19 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from . import (
-    backbones,
-    catalog,
-    classifiers,
-    config,
-    data,
-    engine,
-    export,
-    given,
-    own_onnx,
-    provenance,
-    records,
-    replaying,
-    store,
-    tasks,
-    train,
-    variants,
-)
+from . import catalog, config, provenance, records, store
+from .attacks import replaying, running, tasks
+from .data import datasets
 from .errors import CannotRun, NoRecords, UnknownName
+from .quantization import classifiers, export, own_onnx, variants
+from .training import backbones, fine_tuning, given
 
 # Data, checkpoints, variants ------------------------------------------------------------------------------------------
 
 
-def dataset(p: config.Parameters) -> data.Dataset:
+def dataset(p: config.Parameters) -> datasets.Dataset:
     """The splits of `p.dataset`; raises as `data.load`."""
-    return data.load(p)
+    return datasets.load(p)
 
 
 def check(p: config.Parameters, name: str) -> None:
@@ -50,7 +37,7 @@ def check(p: config.Parameters, name: str) -> None:
     if name not in catalog.VARIANTS:
         raise UnknownName("variant", name, catalog.VARIANTS)
     backbones.check(p)
-    train.refuse_training(p, catalog.VARIANTS[name].checkpoint)
+    fine_tuning.refuse_training(p, catalog.VARIANTS[name].checkpoint)
     variants.check(name)
 
 
@@ -67,28 +54,28 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
     what cannot be had without training (before any work), and as `data.load` and `store.made`.
     """
-    train.refuse_training(p, which)
+    fine_tuning.refuse_training(p, which)
     if which == "other-seed":
         return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
     backbones.check(p)
     made = training_attack(p) if which == "adversarial" else []
-    extra, splits = train.examples(made), dataset(p)
+    extra, splits = fine_tuning.examples(made), dataset(p)
     depends = {
-        "parameters": train.identity(p, which),
+        "parameters": fine_tuning.identity(p, which),
         "data": splits.fingerprint,
         "backbone": backbones.digest(p),
         "extra": config.key(extra),
         "code": provenance.code("training"),
-        "versions": {v: version(v) for v in train.VERSIONS},
+        "versions": {v: version(v) for v in fine_tuning.VERSIONS},
     }
-    build = own_onnx.take if given.is_onnx(p.backbone) else partial(train.build, which=which, attacked=made)
+    build = own_onnx.take if given.is_onnx(p.backbone) else partial(fine_tuning.build, which=which, attacked=made)
     return store.made(checkpoint_folder(p, which, splits.name), depends, lambda room: build(p, splits, room))
 
 
 def checkpoint_folder(p: config.Parameters, which: str, name: str) -> Path:
     """Where a checkpoint lies; `name` of the data set."""
     parts = (name, backbones.slug(p.backbone), f"s{p.seed}", *([which] if which != "base" else []))
-    return config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(train.identity(p, which))))
+    return config.run_dir(p) / "checkpoints" / "-".join((*parts, config.key(fine_tuning.identity(p, which))))
 
 
 def variant(p: config.Parameters, name: str) -> Path:
@@ -184,7 +171,7 @@ def read(p: config.Parameters, variant: str | None = None, recipe: type | None =
 
 
 def _attacked(
-    p: config.Parameters, name: str, split: data.Split, stage: str, progress: bool, recipe: type | None
+    p: config.Parameters, name: str, split: datasets.Split, stage: str, progress: bool, recipe: type | None
 ) -> list[records.Record]:
     """The records of an attack on any split, in a folder of `stage`; raises as `attack`."""
     if name not in catalog.VARIANTS:
@@ -201,9 +188,9 @@ def _attacked(
         folder.open(depends)
         done = {r.position for r in folder.load() if r.status is not records.Status.error}
         todo = [example for example in wanted if example.position not in done]
-        _append(folder, engine.outcomes(job, todo), len(wanted), len(todo), f"{p.attack} on {name}", progress)
+        _append(folder, running.outcomes(job, todo), len(wanted), len(todo), f"{p.attack} on {name}", progress)
     found = folder.load()
-    engine.refuse_errors(found, len(wanted), folder.path)
+    running.refuse_errors(found, len(wanted), folder.path)
     return found[: p.n]
 
 
@@ -217,10 +204,10 @@ def _append(folder: records.Folder, found, wanted: int, todo: int, label: str, p
         folder.close()
 
 
-def _made_from(p: config.Parameters, name: str, split: data.Split, others: dict[str, Path], recipe: type | None) -> dict:
+def _made_from(p: config.Parameters, name: str, split: datasets.Split, others: dict[str, Path], recipe: type | None) -> dict:
     """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
     library versions, code."""
-    order = data.sample(split, len(split.texts), p.attack_seed)
+    order = datasets.sample(split, len(split.texts), p.attack_seed)
     texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
     return {
         "parameters": tasks.identity(p, name, recipe),
@@ -228,7 +215,7 @@ def _made_from(p: config.Parameters, name: str, split: data.Split, others: dict[
         "model": classifiers.digest(variant(p, name)),
         "joint": {other: classifiers.digest(folder) for other, folder in others.items()},
         "resources": tasks.supply(p, recipe).digest,
-        "versions": {v: version(v) for v in engine.VERSIONS},
+        "versions": {v: version(v) for v in running.VERSIONS},
         "code": provenance.code("attack"),
     }
 

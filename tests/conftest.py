@@ -8,7 +8,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 
-from qrsupport import classifiers, config, pipeline, replaying
+from qrsupport import config, pipeline
+from qrsupport.attacks import replaying
+from qrsupport.quantization import classifiers
 
 
 @pytest.fixture(scope="session")

@@ -57,13 +57,14 @@ def stages(run_dir: Path, alone: bool) -> None:
 
 def tables(run_dir: Path) -> None:
     """The tables of a run directory as CSV, in its folder `tables`."""
-    from qrsupport import metrics, records, tidy
+    from qrsupport import records
+    from qrsupport.analysis import frames, metrics
 
     found, replays = records.load_all(run_dir), records.load_all(run_dir, records.Replay)
     clean = records.load_clean(run_dir)
     made = {
-        "direct": metrics.direct(tidy.frames(found)),
-        "transfer": metrics.transfer(tidy.replay_frames(replays)),
+        "direct": metrics.direct(frames.frames(found)),
+        "transfer": metrics.transfer(frames.replay_frames(replays)),
         "clean": metrics.clean(clean),
         "pairs": metrics.pairs(found, replays, clean),
         "headline": metrics.headline(found, replays, clean),
@@ -226,12 +227,14 @@ def interrupted(room: Path, after: float) -> str:
 
 def resident(run_dir: Path, examples: int) -> list[float]:
     """Megabytes that one worker holds after each quarter of so many attacked training examples."""
-    from qrsupport import config, data, pipeline, search, tasks
+    from qrsupport import config, pipeline
+    from qrsupport.attacks import one_example, tasks
+    from qrsupport.data import datasets
     from qrsupport.records import Status
 
     p = config.make(run_dir=str(run_dir), attack="textfooler", query_budget=60, **SMALL)
     task = tasks.Task(p, "int8-dynamic", pipeline.variant(p, "int8-dynamic"), "")
-    searcher, split, found = search.Searcher(task), data.load(dataclasses.replace(p, train_limit=0)).train, []
+    searcher, split, found = one_example.Searcher(task), datasets.load(dataclasses.replace(p, train_limit=0)).train, []
     for i in range(examples):
         j = i % len(split.texts)
         record = searcher(tasks.Example(i, f"{i}", f"{split.texts[j]} {i}", split.labels[j]))
@@ -257,7 +260,7 @@ def import_everything() -> None:
     """What a run imports, once, so that each begins at once."""
     import torch
 
-    from qrsupport import engine, metrics, replay, search, train, variants  # noqa: F401
+    from qrsupport import replay  # noqa: F401
 
     torch.set_num_threads(1)
 

@@ -6,24 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qrsupport import (
-    attacks,
-    catalog,
-    config,
-    data,
-    goals,
-    metrics,
-    pipeline,
-    records,
-    report,
-    resources,
-    search,
-    sources,
-    tasks,
-    victim,
-)
+from qrsupport import catalog, config, pipeline, records
+from qrsupport.analysis import metrics
+from qrsupport.attacks import goals, one_example, tasks, wiring
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadParameter, MissingResource, NoNetwork
+from qrsupport.lexicons import resources, sources
+from qrsupport.quantization import victim
 from qrsupport.records import Replay, Status
+from qrsupport.report import show
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +23,9 @@ def p(tiny):
 
 
 def examples(p, n):
-    split = data.load(p).eval_split()
+    split = datasets.load(p).eval_split()
     return [
-        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
+        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(datasets.sample(split, n, 0))
     ]
 
 
@@ -64,13 +55,13 @@ def lead(record):
 @pytest.mark.parametrize("stock", [True, False])
 def test_a_margin_of_zero_is_the_ordinary_attack(p, attack, stock):
     made_for = task(dataclasses.replace(p, attack=attack))
-    plain, zero = search.Searcher(made_for, stock), search.Searcher(made_for, stock=True)
+    plain, zero = one_example.Searcher(made_for, stock), one_example.Searcher(made_for, stock=True)
     goals.aim(zero.attack, 0.0)
     if not stock:
-        zero = search.Searcher(made_for)
-        ordinary = attacks.build(attack, zero.words, zero.wrapper)
-        zero.attack = search.fast.accelerate(goals.aim(ordinary, 0.0))
-        assert type(zero.attack.goal_function) is search.fast.MarginGoal
+        zero = one_example.Searcher(made_for)
+        ordinary = wiring.build(attack, zero.words, zero.wrapper)
+        zero.attack = one_example.faster.accelerate(goals.aim(ordinary, 0.0))
+        assert type(zero.attack.goal_function) is one_example.faster.MarginGoal
     seen = set()
     for example in examples(p, 6):
         a, b = plain(example), zero(example)
@@ -93,8 +84,8 @@ def test_a_margin_is_reached_and_takes_no_fewer_queries(p):
 @pytest.mark.parametrize("settings", [{"margin": 0.4}, {"joint": "int8-dynamic"}])
 def test_faster_parts_change_nothing_under_another_goal(p, settings):
     made_for = task(dataclasses.replace(p, **settings))
-    stock, ours = search.Searcher(made_for, stock=True), search.Searcher(made_for)
-    assert type(ours.attack.goal_function) is search.fast.MarginGoal
+    stock, ours = one_example.Searcher(made_for, stock=True), one_example.Searcher(made_for)
+    assert type(ours.attack.goal_function) is one_example.faster.MarginGoal
     for example in examples(p, 8):
         a, b = stock(example), ours(example)
         assert outcome(a) == outcome(b) and a.note == "" and b.engine == "qrsupport"
@@ -103,7 +94,7 @@ def test_faster_parts_change_nothing_under_another_goal(p, settings):
 def test_a_goal_of_another_kind_is_refused():
     from textattack.goal_functions import TargetedClassification
 
-    built = attacks.build("pwws", resources.load("embedded", attack="pwws"), attacks.Wrapper(None))
+    built = wiring.build("pwws", resources.load("embedded", attack="pwws"), wiring.Wrapper(None))
     built.goal_function.__class__ = TargetedClassification
     with pytest.raises(BadParameter, match="TargetedClassification"):
         goals.aim(built, 0.1)
@@ -178,7 +169,7 @@ def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
     assert len(law) >= 3 and law["holds"].all() and set(law["joint"]) == {""}
     assert set(metrics.headline(found, replays, [])["joint"]) == {""}
     assert set(metrics.paper_comparison(found, replays, [])["cells"]) <= {0, 1}
-    shown = repr(report.direct_table(table))
+    shown = repr(show.direct_table(table))
     assert "other-seed" in shown and "margin" in shown
 
 
@@ -186,13 +177,13 @@ def test_a_matrix_reruns_no_attack(p, monkeypatch):
     names = ["fp32", "int8-dynamic"]
     for name in names:
         attacked(p, name)
-    monkeypatch.setattr(search.Searcher, "__init__", lambda *_: pytest.fail("an attack was run"))
+    monkeypatch.setattr(one_example.Searcher, "__init__", lambda *_: pytest.fail("an attack was run"))
     made = pipeline.matrix(p, names, [*names, "noise-1"])
     table = metrics.transfer(metrics.replay_frames(made))
     assert len(table) == 6
-    figure = report.transfer_matrix(table)
+    figure = show.transfer_matrix(table)
     assert figure.png and "from int8-dynamic: fp32 " in figure.alt and "noise-1" in figure.alt
-    assert "recovery" in report.transfer_matrix(table, "recovery").alt
+    assert "recovery" in show.transfer_matrix(table, "recovery").alt
 
 
 def test_budget_curves_fall_to_the_direct_accuracy_and_bound_what_a_budget_really_gives(p):
@@ -203,7 +194,7 @@ def test_budget_curves_fall_to_the_direct_accuracy_and_bound_what_a_budget_reall
     assert curve == sorted(curve, reverse=True) and curve[-1] == direct < curve[0]
     cut = metrics.direct(metrics.frames(attacked(dataclasses.replace(p, query_budget=20))))["accuracy"].iloc[0]
     assert direct <= cut <= curve[2]
-    assert f"{int(1e9):,}" in report.budget_curves(metrics.budget_curve(frame, budgets)).alt
+    assert f"{int(1e9):,}" in show.budget_curves(metrics.budget_curve(frame, budgets)).alt
     with pytest.raises(BadParameter, match="budget of 0"):
         metrics.budget_curve(frame, [0])
 
@@ -214,7 +205,7 @@ def test_budget_curves_fall_to_the_direct_accuracy_and_bound_what_a_budget_reall
 @pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
 def test_letters_are_changed_as_textattack_changes_them(p, variant):
     made_for = task(dataclasses.replace(p, attack="deepwordbug"), variant)
-    stock, ours = search.Searcher(made_for, stock=True), search.Searcher(made_for)
+    stock, ours = one_example.Searcher(made_for, stock=True), one_example.Searcher(made_for)
     seen = set()
     for example in examples(p, 10):
         a, b = stock(example), ours(example)
@@ -224,7 +215,7 @@ def test_letters_are_changed_as_textattack_changes_them(p, variant):
 
 
 def test_every_attack_has_parts_and_a_recipe():
-    assert set(catalog.ATTACKS) == set(attacks.RECIPES) == set(resources.PARTS)
+    assert set(catalog.ATTACKS) == set(wiring.RECIPES) == set(resources.PARTS)
     wanted = {part for parts in resources.PARTS.values() for part in parts}
     for name, table in sources.LOADERS.items():
         assert wanted <= set(table) | set(catalog.ABSENT[name]) and not set(table) & set(catalog.ABSENT[name])
@@ -254,10 +245,10 @@ def test_bae_takes_its_words_from_a_masked_language_model(p, masked, monkeypatch
     words = dataclasses.replace(
         resources.load("embedded", attack="textfooler"), stop_words=frozenset({"the"}), masked_lm=model
     )
-    wrapper = attacks.Wrapper(pipeline.classifier(p, "fp32"))
-    built = attacks.build("bae", words, wrapper)
+    wrapper = wiring.Wrapper(pipeline.classifier(p, "fp32"))
+    built = wiring.build("bae", words, wrapper)
     assert built.transformation._language_model is model[0] and built.transformation.max_candidates == 50
-    encoded = next(c for c in built.constraints if isinstance(c, attacks.Encoded))
+    encoded = next(c for c in built.constraints if isinstance(c, wiring.Encoded))
     assert encoded.threshold == pytest.approx(np.cos(np.pi * (1 - words.encoder.threshold)))
     built.constraints = []  # random words pass none
     example = next(e for e in examples(p, 20) if wrapper([e.text]).argmax() == e.label)

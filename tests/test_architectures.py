@@ -7,8 +7,11 @@ import transformers as hf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers.models.switch_transformers.modeling_switch_transformers import SwitchTransformersSparseMLP
 
-from qrsupport import architectures, backbones, config, data, export, pipeline, store, variants, victim
+from qrsupport import config, pipeline, store
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint
+from qrsupport.quantization import export, variants, victim
+from qrsupport.training import architectures, backbones
 
 LABELS = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
 SHAPE = {"size": 60, "end": 3, "layers": 2, "width": 16, "heads": 2, "inner": 32, "dropout": 0.1}
@@ -94,7 +97,7 @@ def test_checkpoint_to_int8(made):
     found = store.meta(fp32.path)
     assert found["label_agreement"] == 1 and found["max_logit_difference"] < 1e-4
     assert (int8.path / "model.onnx").stat().st_size < 0.5 * fp32.bytes
-    texts = data.load(made).test.texts[:40]
+    texts = datasets.load(made).test.texts[:40]
     difference = np.abs(fp32(texts) - int8(texts)).max()
     assert 0 < difference < 0.1
     assert np.array_equal(int8(texts), np.concatenate([int8([text]) for text in texts]))
@@ -107,7 +110,7 @@ def test_checkpoint_to_int8(made):
 )
 def test_every_kind_of_precision_runs(made, name, least, most):
     fp32, other = (pipeline.classifier(made, v) for v in ("fp32", name))
-    texts = data.load(made).test.texts[:20]
+    texts = datasets.load(made).test.texts[:20]
     assert least < np.abs(fp32(texts) - other(texts)).max() < most
 
 
@@ -157,7 +160,7 @@ def published(folder, kind, end=True):
 def test_published_layout_becomes_a_classifier(kind, tmp_path):
     source = published(tmp_path / "hub", kind)
     p = config.make(backbone=str(tmp_path / "hub"), train_limit=64, epochs=1, run_dir=str(tmp_path / "runs"))
-    model, _ = backbones.build(p, data.load(p))
+    model, _ = backbones.build(p, datasets.load(p))
     theirs, ours = source.state_dict(), model.state_dict()
     loaded = [name for name in ours if name.removeprefix("transformer.") in theirs]
     assert len(loaded) > 15 and {name for name in ours if name not in loaded} <= {
@@ -176,7 +179,7 @@ def test_t5_without_an_end_token_is_refused(tmp_path):
     published(tmp_path, "t5", end=False)
     p = config.make(backbone=str(tmp_path), run_dir=str(tmp_path / "runs"))
     with pytest.raises(BadCheckpoint, match=r"end token \(id 1\)"):
-        backbones.build(p, data.load(p))
+        backbones.build(p, datasets.load(p))
 
 
 def test_a_model_too_large_for_onnx_is_refused_before_training(tmp_path, monkeypatch):

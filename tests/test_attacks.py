@@ -8,8 +8,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from qrsupport import attacks, embedded, resources
+from qrsupport.attacks import wiring
+from qrsupport.data import embedded
 from qrsupport.errors import BadParameter, UnknownName
+from qrsupport.lexicons import resources
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
 NAMES = ("textfooler", "pwws", "pso")
@@ -34,8 +36,8 @@ class Bag:
 
 
 def attacked(name, text, label, source="embedded", budget=0, model=None):
-    wrapper = attacks.Wrapper(model or Bag())
-    built = attacks.build(name, resources.load(source, attack=name), wrapper, budget)
+    wrapper = wiring.Wrapper(model or Bag())
+    built = wiring.build(name, resources.load(source, attack=name), wrapper, budget)
     random.seed(0)
     np.random.seed(0)
     return built.attack(OrderedDict(text=text), label), wrapper
@@ -103,12 +105,12 @@ def upstream(name):
         mock.patch.object(WordSwapHowNet, "__init__", hownet),
         mock.patch.object(WordSwapWordNet, "__init__", lambda self, language="eng": WordSwap.__init__(self)),
     ):
-        return attacks.RECIPES[name].build(attacks.Wrapper(Bag()))
+        return wiring.RECIPES[name].build(wiring.Wrapper(Bag()))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_and_settings_are_upstreams(name):
-    ours = attacks.build(name, resources.load("embedded", attack=name), attacks.Wrapper(Bag()))
+    ours = wiring.build(name, resources.load("embedded", attack=name), wiring.Wrapper(Bag()))
     theirs = upstream(name)
     for role in ("goal_function", "search_method"):
         assert settings(getattr(ours, role)) == settings(getattr(theirs, role))
@@ -123,7 +125,7 @@ def test_parts_and_settings_are_upstreams(name):
 
 
 def test_settings_that_the_papers_name():
-    ours = {n: attacks.build(n, resources.load("embedded", attack=n), attacks.Wrapper(Bag())) for n in NAMES}
+    ours = {n: wiring.build(n, resources.load("embedded", attack=n), wiring.Wrapper(Bag())) for n in NAMES}
     fooler, swarm = ours["textfooler"], ours["pso"].search_method
     assert fooler.transformation.max_candidates == 50
     assert fooler.search_method.wir_method == "delete" and ours["pwws"].search_method.wir_method == "weighted-saliency"
@@ -136,9 +138,9 @@ def test_settings_that_the_papers_name():
 
 
 def test_building_leaves_textattack_as_it_was():
-    changed = (*attacks.stand_ins(None), attacks.WordEmbedding)
+    changed = (*wiring.stand_ins(None), wiring.WordEmbedding)
     before = {cls: dict(vars(cls)) for cls in changed}
-    attacks.build("pwws", resources.load("embedded", attack="pwws"), attacks.Wrapper(Bag()))
+    wiring.build("pwws", resources.load("embedded", attack="pwws"), wiring.Wrapper(Bag()))
     assert before == {cls: dict(vars(cls)) for cls in changed}
 
 
@@ -146,8 +148,8 @@ def test_two_resource_sets_do_not_mix():
     a = resources.load("embedded", attack="pso")
     other = resources.Resources("local", {}, sememes=lambda w, p: ["zyx"], tagger=lambda ws: ["NOUN"] * len(ws),
                                 stop_words=frozenset())  # fmt: skip
-    first = attacks.build("pso", a, attacks.Wrapper(Bag()))
-    attacks.build("pso", other, attacks.Wrapper(Bag()))
+    first = wiring.build("pso", a, wiring.Wrapper(Bag()))
+    wiring.build("pso", other, wiring.Wrapper(Bag()))
     from textattack.shared import AttackedText
 
     texts = [t.text for t in first.get_transformations(AttackedText("good film"), AttackedText("good film"))]
@@ -155,7 +157,7 @@ def test_two_resource_sets_do_not_mix():
 
 
 def test_case_is_kept():
-    words = attacks.HowNet(lambda w, p: ["fine"], lambda ws: ["ADJ"] * len(ws))
+    words = wiring.HowNet(lambda w, p: ["fine"], lambda ws: ["ADJ"] * len(ws))
     assert words._get_replacement_words("Good", "ADJ") == ["Fine"] and words._get_replacement_words("GOOD", "ADJ") == [
         "FINE"
     ]
@@ -165,11 +167,11 @@ def test_case_is_kept():
 def test_errors_before_work():
     r = resources.load("embedded", attack="pwws")
     with pytest.raises(UnknownName, match="textfooler"):
-        attacks.build("textfoler", r, attacks.Wrapper(Bag()))
+        wiring.build("textfoler", r, wiring.Wrapper(Bag()))
     with pytest.raises(BadParameter, match="sememes"):
-        attacks.build("pso", r, attacks.Wrapper(Bag()))
+        wiring.build("pso", r, wiring.Wrapper(Bag()))
     with pytest.raises(BadParameter, match="-1"):
-        attacks.build("pwws", r, attacks.Wrapper(Bag()), query_budget=-1)
+        wiring.build("pwws", r, wiring.Wrapper(Bag()), query_budget=-1)
 
 
 @pytest.mark.slow

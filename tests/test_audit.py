@@ -8,7 +8,9 @@ from html.parser import HTMLParser
 import pytest
 from click.testing import CliRunner
 
-from qrsupport import audit, cli, config, data, pipeline
+from qrsupport import cli, config, pipeline
+from qrsupport.data import datasets
+from qrsupport.experiments import audit
 from qrsupport.records import Status
 
 
@@ -16,7 +18,7 @@ from qrsupport.records import Status
 def run(tiny, tmp_path_factory):
     """(what the command printed, the folder of its page, its run directory) for a file with a hostile text."""
     folder = tmp_path_factory.mktemp("audit")
-    split, names = data.load(tiny).test, data.load(tiny).labels
+    split, names = datasets.load(tiny).test, datasets.load(tiny).labels
     texts = [f"{t} <script>alert(1)</script>" for t in split.texts[:60]]
     lines = [json.dumps({"text": t, "label": names[y]}) for t, y in zip(texts, split.labels)]
     (folder / "own.jsonl").write_text("\n".join(lines), "utf-8")

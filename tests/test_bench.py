@@ -1,6 +1,8 @@
 """The benchmark compares like with like, and says nothing where the sides differ."""
 
-from qrsupport import bench, sides, tables
+from benchmarks import bench, sides
+
+from qrsupport.report import tables
 
 
 def test_a_row_has_its_ratio_and_range(tiny):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qrsupport import book, chapters
+from qrsupport.book import build, chapters
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("_config.yml", "_toc.yml", "book", "nbs", "requirements.lock", "qrsupport")
@@ -210,21 +210,21 @@ def test_committed_settings_run_the_chapters_on_a_bare_checkout():
 def test_progress_counts_only_what_this_run_did(tmp_path, capsys):
     folder, now = tmp_path / "chapters", time.time()
     folder.mkdir()
-    book.begin(tmp_path, 5)
+    build.begin(tmp_path, 5)
     assert "5 jobs" in capsys.readouterr().err
     for name, age in {"old": -60, "one": 10, "two": 30, "three": 50}.items():
         file = folder / f"{name}.ipynb"
         file.touch()
         os.utime(file, (now + age,) * 2)
         if name == "one":
-            assert book.progress(tmp_path, "one", 65) == "[1/5] one: 1:05"
-    assert book.progress(tmp_path, "three", 5) == "[3/5] three: 0:05, about 0:40 left"
+            assert build.progress(tmp_path, "one", 65) == "[1/5] one: 1:05"
+    assert build.progress(tmp_path, "three", 5) == "[3/5] three: 0:05, about 0:40 left"
 
 
 def test_runs_of_other_parameters_lie_elsewhere(monkeypatch, tmp_path):
     monkeypatch.delenv("QRSUPPORT_RUNS", raising=False)
-    places = [book.runs("quick", {}), book.runs("study", {}), book.runs("quick", {"epochs": 2})]
+    places = [build.runs("quick", {}), build.runs("study", {}), build.runs("quick", {"epochs": 2})]
     assert len(set(places)) == 3
-    assert book.runs("quick", {"n": 9}) == book.runs("quick", {})
+    assert build.runs("quick", {"n": 9}) == build.runs("quick", {})
     monkeypatch.setenv("QRSUPPORT_RUNS", str(tmp_path))
-    assert book.runs("study", {}) == tmp_path
+    assert build.runs("study", {}) == tmp_path

@@ -7,8 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qrsupport import candidates, config, coverage, encoder, encoders, pretrained, store, universal
+from qrsupport import config, store
 from qrsupport.errors import BadData, MissingResource, StaleArtefact
+from qrsupport.experiments import coverage, encoders
+from qrsupport.lexicons import universal, word_encoder
+from qrsupport.report import candidates
+from qrsupport.training import pretrained
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
 real = pytest.mark.skipif(not REAL, reason="QRSUPPORT_DATA is not set")
@@ -76,7 +80,7 @@ def test_published_swaps_are_single_ones_in_texts_long_enough(tmp_path):
 
 
 def test_similarities_are_those_of_the_encoder_window_by_window():
-    one = encoder.Concepts({"good": ["good"], "fine": ["good"]}, frozenset())
+    one = word_encoder.Concepts({"good": ["good"], "fine": ["good"]}, frozenset())
     windows = [("a good film", "a fine film"), ("a good film", "a bad film")]
     found, spent = encoders.similarities(one, windows)
     assert found == pytest.approx([one.similarity(*pair) for pair in windows]) and spent > 0

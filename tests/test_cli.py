@@ -10,8 +10,11 @@ import sys
 import pandas
 import pytest
 
-from qrsupport import catalog, chapters, cli, company, config, report
+from qrsupport import catalog, cli, config
+from qrsupport.book import chapters
 from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
+from qrsupport.quantization import batching
+from qrsupport.report import show
 
 
 def run(*arguments, **kwargs):
@@ -87,7 +90,7 @@ def test_interrupt_exits_130_and_writes_nothing(tmp_path):
 def test_doctor_names_versions_flags_and_what_is_at_hand(tmp_path):
     done = run("doctor", env={k: v for k, v in os.environ.items() if k != "QRSUPPORT_DATA"} | {"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    kernel = f"8-bit kernel in use: {'exact' if company.saturates() else 'fastest'}"
+    kernel = f"8-bit kernel in use: {'exact' if batching.saturates() else 'fastest'}"
     for word in (*cli.TOOLS, *cli.FLAGS, "embedded", kernel):
         assert word in done.stdout
     assert "QRSUPPORT_DATA" in done.stdout  # how to get the rest
@@ -153,8 +156,8 @@ def test_compare_names_the_run_directories_that_hold_records(tmp_path):
 
 
 def test_a_run_prints_its_tables_and_not_its_texts(tmp_path):
-    shown = report.table(pandas.DataFrame({"variant": ["fp32"], "accuracy": [0.5]}), "Accuracy")
-    texts = report.table(pandas.DataFrame({"text": ["a text"], "label": ["good"]}))
+    shown = show.table(pandas.DataFrame({"variant": ["fp32"], "accuracy": [0.5]}), "Accuracy")
+    texts = show.table(pandas.DataFrame({"text": ["a text"], "label": ["good"]}))
     outputs = [{"data": {"text/html": part._repr_html_(), "text/plain": repr(part)}} for part in (shown, texts)]
     file = tmp_path / "out.ipynb"
     file.write_text(json.dumps({"cells": [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]}))

@@ -9,9 +9,13 @@ import shutil
 import numpy as np
 import pytest
 
-from qrsupport import classifiers, company, config, data, engine, export, ladder, pipeline, pretrained, tasks, victim
+from qrsupport import config, pipeline
+from qrsupport.attacks import running, tasks
+from qrsupport.data import datasets
 from qrsupport.errors import DependentAnswers, MissingResource
+from qrsupport.quantization import batching, classifiers, export, precisions, victim
 from qrsupport.records import Folder
+from qrsupport.training import pretrained
 
 LENGTHS, SIZES = range(3, 65), range(1, 33)
 PROVED = ("fp32", "int8-weights", "int4-weights", "int8-static-minmax", "w4")
@@ -40,33 +44,33 @@ def few(tiny):
 
 @pytest.fixture
 def texts(tiny):
-    return data.load(tiny).eval_split().texts[:200]
+    return datasets.load(tiny).eval_split().texts[:200]
 
 
 def test_the_table_names_every_precision_and_its_reason():
-    assert set(company.WHY) == {"fp32", *ladder.MADE}
-    assert all(reason for _, reason in company.WHY.values())
+    assert set(batching.WHY) == {"fp32", *precisions.MADE}
+    assert all(reason for _, reason in batching.WHY.values())
 
 
 def test_what_takes_a_range_at_hand_or_half_precision_is_asked_alone():
-    for name in (*ladder.MADE, "unknown"):
+    for name in (*precisions.MADE, "unknown"):
         if "dynamic" in name or name.startswith("a") or "a" in name[1:] and name.startswith("w") or name in ("fp16", "unknown"):
-            assert company.most(name, "bert") == 1, name
+            assert batching.most(name, "bert") == 1, name
 
 
 def test_architectures_to_which_the_reasons_do_not_apply_are_asked_alone():
     for name in ("switch_transformers", "t5", ""):
-        assert company.most("fp32", name) == 1
+        assert batching.most("fp32", name) == 1
 
 
 def test_together_on_x86_only_and_never_if_told_so(monkeypatch):
-    monkeypatch.setattr(company.platform, "machine", lambda: "x86_64")
-    assert company.most("fp32", "bert") == company.LARGEST == SIZES[-1]
-    monkeypatch.setattr(company.platform, "machine", lambda: "arm64")
-    assert company.most("fp32", "bert") == 1
-    monkeypatch.setattr(company.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(batching.platform, "machine", lambda: "x86_64")
+    assert batching.most("fp32", "bert") == batching.LARGEST == SIZES[-1]
+    monkeypatch.setattr(batching.platform, "machine", lambda: "arm64")
+    assert batching.most("fp32", "bert") == 1
+    monkeypatch.setattr(batching.platform, "machine", lambda: "x86_64")
     monkeypatch.setenv("QRSUPPORT_ALONE", "1")
-    assert company.most("fp32", "bert") == 1
+    assert batching.most("fp32", "bert") == 1
 
 
 def test_margins_are_complete():
@@ -76,7 +80,7 @@ def test_margins_are_complete():
 @pytest.mark.parametrize("name", PROVED)
 def test_company_changes_no_answer_of_bert_small(few, name):
     model = pipeline.classifier(few, name)
-    assert model.together == company.most(name, "bert")
+    assert model.together == batching.most(name, "bert")
     assert not differing(model, LENGTHS, some)
 
 
@@ -121,7 +125,7 @@ def exported(name, room):
 
 def test_the_first_shared_call_is_checked(few, texts):
     model = pipeline.classifier(few, "int8-dynamic")
-    model.together = company.LARGEST
+    model.together = batching.LARGEST
     with pytest.raises(DependentAnswers, match="alone; delete the records .* QRSUPPORT_ALONE=1"):
         model(texts)
 
@@ -129,7 +133,7 @@ def test_the_first_shared_call_is_checked(few, texts):
 def test_a_run_stops_at_the_first_difference_and_records_no_error(few, monkeypatch):
     p = dataclasses.replace(few, attack="deepwordbug", n=3, attack_seed=71)
     pipeline.variant(p, "int8-dynamic")
-    monkeypatch.setitem(company.WHY, "int8-dynamic", (True, "a lie"))
+    monkeypatch.setitem(batching.WHY, "int8-dynamic", (True, "a lie"))
     with pytest.raises(DependentAnswers):
         pipeline.attack(p, "int8-dynamic", progress=False)
     (folder,) = (config.run_dir(p) / "attacks").glob("[!.]*-int8-dynamic-deepwordbug-*")
@@ -152,32 +156,32 @@ def test_about_one_answer_in_a_hundred_is_asked_again_and_nothing_else_changes(f
 
 def test_records_do_not_depend_on_how_much_is_asked_again(few, tmp_path, monkeypatch):
     p, found = dataclasses.replace(few, attack="deepwordbug", n=3), []
-    split, model = data.load(p).eval_split(), pipeline.variant(p, "fp32")
+    split, model = datasets.load(p).eval_split(), pipeline.variant(p, "fp32")
     examples = [tasks.Example(i, split.ids[i], split.texts[i], split.labels[i]) for i in range(3)]
     for one_in in (1, 10**9):
         monkeypatch.setattr(victim, "ONE_IN", one_in)
-        made = engine.outcomes(tasks.Task(p, "fp32", model, "x"), examples)
+        made = running.outcomes(tasks.Task(p, "fp32", model, "x"), examples)
         found.append([dataclasses.replace(r, timing={}) for r in made])
     assert found[0] == found[1]
 
 
 def test_the_exact_kernel_is_exact():
-    assert company.kernel_is_exact(True)
+    assert batching.kernel_is_exact(True)
 
 
 def test_the_exact_kernel_is_taken_only_where_the_fastest_saturates(monkeypatch):
-    assert company.saturates() == (not company.kernel_is_exact(False))
+    assert batching.saturates() == (not batching.kernel_is_exact(False))
     for fastest, wanted in ((True, False), (False, True)):
-        company.saturates.cache_clear()
-        monkeypatch.setattr(company, "kernel_is_exact", lambda option, fastest=fastest: option or fastest)
-        assert company.saturates() == wanted
-    company.saturates.cache_clear()
+        batching.saturates.cache_clear()
+        monkeypatch.setattr(batching, "kernel_is_exact", lambda option, fastest=fastest: option or fastest)
+        assert batching.saturates() == wanted
+    batching.saturates.cache_clear()
 
 
 def exact(model):
     """Whether a session was made with the option."""
     try:
-        return model.session.get_session_options().get_session_config_entry(company.EXACT[0]) == company.EXACT[1]
+        return model.session.get_session_options().get_session_config_entry(batching.EXACT[0]) == batching.EXACT[1]
     except RuntimeError:  # no such entry
         return False
 
@@ -186,10 +190,10 @@ def exact(model):
 def test_either_kernel_can_be_forced_and_answers_the_same_where_both_are_exact(few, texts, monkeypatch, name):
     path, found = pipeline.variant(few, name), {}
     for saturates in (True, False):
-        monkeypatch.setattr(company, "saturates", lambda saturates=saturates: saturates)
+        monkeypatch.setattr(batching, "saturates", lambda saturates=saturates: saturates)
         model = classifiers.load(path)
         assert exact(model) == saturates
         assert tasks.timing(0)["kernel"] == ("exact" if saturates else "fastest")
         found[saturates] = model(texts)
-    if company.kernel_is_exact(False):
+    if batching.kernel_is_exact(False):
         assert np.array_equal(found[True], found[False])

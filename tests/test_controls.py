@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, config, controls, data, export, pipeline, variants, weights
+from qrsupport import catalog, config, pipeline
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint
+from qrsupport.quantization import controls, export, variants, weights
 
 NOISE = ("noise-1", "noise-2", "noise-3")
 
@@ -41,7 +43,7 @@ def test_draws_differ_from_each_other_and_are_drawn_alike_each_time(tiny, tmp_pa
 
 
 def test_noise_is_executed_in_32_bits_and_hardly_moves_answers(tiny):
-    texts = data.load(tiny).eval_split().texts[:60]
+    texts = datasets.load(tiny).eval_split().texts[:60]
     exact, noisy = (pipeline.classifier(tiny, name) for name in ("fp32", "noise-3"))
     assert noisy.together == exact.together
     assert 0 < np.abs(noisy(texts) - exact(texts)).max() < 0.5

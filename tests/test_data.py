@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, data, embedded, hub
+from qrsupport import catalog, config
+from qrsupport.data import datasets, embedded, hub
 from qrsupport.errors import BadData, BadParameter, MissingResource, NoNetwork, QRError, UnknownName
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
@@ -61,13 +62,13 @@ def root(tmp_path, monkeypatch):
 
 
 def load(name, **given):
-    return data.load(config.make(dataset=name, **given))
+    return datasets.load(config.make(dataset=name, **given))
 
 
 def test_sst2_files(root):
     make_sst2(root)
     d = load("sst2")
-    assert d.train == data.Split(("a fine day", "bleak"), (1, 0), ("sst2/train/00000", "sst2/train/00001"))
+    assert d.train == datasets.Split(("a fine day", "bleak"), (1, 0), ("sst2/train/00000", "sst2/train/00001"))
     assert d.test.texts == ("no movement .", "a joy\u2028ride") and d.test.labels == (0, 1)
     assert d.labels == ("negative", "positive") and d.eval_split() is d.validation
 
@@ -94,14 +95,14 @@ def test_trec_files(root):
     d = load("trec")
     assert d.train.texts[0] == "Which sister city : is it ?" and d.labels[d.train.labels[0]] == "LOC"
     assert d.validation.texts == ("What is 10 ?",) and len(d.train.texts) == 10
-    assert d.test == data.Split(("How far is it ?",), (5,), ("trec/test/00000",))
+    assert d.test == datasets.Split(("How far is it ?",), (5,), ("trec/test/00000",))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_mr_files(root, encoding):
     make_mr(root, encoding)
     d = load("mr")
-    assert [len(getattr(d, s).texts) for s in data.SPLITS] == [8530, 1066, 1066]
+    assert [len(getattr(d, s).texts) for s in datasets.SPLITS] == [8530, 1066, 1066]
     assert (d.test.texts[0], d.test.texts[-1]) == ("pos café 4798", "neg café 5330")
     assert d.test.labels == (1,) * 533 + (0,) * 533 and d.test.ids[12] == "mr/test/00012"
 
@@ -192,7 +193,7 @@ CONTENT = st.one_of(st.binary(max_size=200), st.lists(LINE, max_size=6).map(lamb
 
 
 @settings(max_examples=150, deadline=None)
-@given(CONTENT, st.sampled_from(sorted(data.READERS)))
+@given(CONTENT, st.sampled_from(sorted(datasets.READERS)))
 def test_any_content_is_read_or_refused_by_name(content, name):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -201,7 +202,7 @@ def test_any_content_is_read_or_refused_by_name(content, name):
         for file in (*files, "rt-polarity.pos", "sentence_polarity.zip"):
             write(folder / file, content)
         try:
-            splits = data.READERS[name](folder)
+            splits = datasets.READERS[name](folder)
         except QRError as e:
             assert str(folder) in str(e)
         else:
@@ -223,19 +224,19 @@ def fake_hub(rows):
 def test_hub_asks_the_parquet_repositories():
     fetch, asked = fake_hub(lambda r, s: [{"sentence": " a ", "text": " a ", "label": 1, "coarse_label": 1}] * 10)
     found = {name: hub.read_hub(name, fetch) for name in hub.HUB}
-    assert found["sst2"] == {split: [("a", 1)] * 10 for split in data.SPLITS}
+    assert found["sst2"] == {split: [("a", 1)] * 10 for split in datasets.SPLITS}
     for name in ("agnews", "trec"):
         assert {split: len(rows) for split, rows in found[name].items()} == {"train": 9, "validation": 1, "test": 10}
     assert set(asked) == {
         ("stanfordnlp/sst2", "train"),
         ("stanfordnlp/sst2", "validation"),
         ("SetFit/sst2", "test"),
-        *(("cornell-movie-review-data/rotten_tomatoes", s) for s in data.SPLITS),
-        *(("dair-ai/emotion", s) for s in data.SPLITS),
+        *(("cornell-movie-review-data/rotten_tomatoes", s) for s in datasets.SPLITS),
+        *(("dair-ai/emotion", s) for s in datasets.SPLITS),
         *(("fancyzhx/ag_news", s) for s in ("train", "test")),
         *(("CogComp/trec@refs/convert/parquet", s) for s in ("train", "test")),
     }
-    assert set(hub.HUB) == set(data.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
+    assert set(hub.HUB) == set(datasets.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
 
 
 @pytest.mark.parametrize("row", [{"text": "x", "label": -1}, {"text": "x"}, {"label": 1}, {"text": None, "label": 1}])
@@ -249,7 +250,7 @@ def test_hub_rows_of_another_shape(row):
 
 def test_hub_and_files_give_the_same_dataset(root):
     make_sst2(root)
-    local = data.read("sst2")
+    local = datasets.read("sst2")
     columns = {"stanfordnlp/sst2": "sentence", "SetFit/sst2": "text"}
     fetch, _ = fake_hub(lambda r, s: [{columns[r]: f"{t} ", "label": label} for t, label in local[s]])
     assert hub.read_hub("sst2", fetch) == local
@@ -265,13 +266,13 @@ def test_revision_of_a_hub_repository(monkeypatch):
 
 
 def test_directory_comes_before_the_hub_and_the_hub_needs_leave(root, monkeypatch):
-    monkeypatch.setattr(data, "read_hub", lambda name: {"asked": name})
-    assert data.read("mr", network=True) == {"asked": "mr"}
+    monkeypatch.setattr(datasets, "read_hub", lambda name: {"asked": name})
+    assert datasets.read("mr", network=True) == {"asked": "mr"}
     make_mr(root)
-    assert len(data.read("mr", network=True)["train"]) == 8530
+    assert len(datasets.read("mr", network=True)["train"]) == 8530
     monkeypatch.delenv("QRSUPPORT_DATA")
     with pytest.raises(NoNetwork, match=r"network=True.*QRSUPPORT_DATA"):
-        data.read("mr")
+        datasets.read("mr")
 
 
 def test_unreachable_hub(monkeypatch):
@@ -287,14 +288,14 @@ def test_unreachable_hub(monkeypatch):
 
 def test_unknown_dataset():
     with pytest.raises(UnknownName, match="did you mean 'emotion'"):
-        data.read("emotoin")
+        datasets.read("emotoin")
 
 
 def test_embedded_needs_nothing(monkeypatch):
     monkeypatch.delenv("QRSUPPORT_DATA", raising=False)
     for name in embedded.WRITERS:
         d = load(name, train_limit=0)
-        assert {s: len(getattr(d, s).texts) for s in data.SPLITS} == embedded.SIZES
+        assert {s: len(getattr(d, s).texts) for s in datasets.SPLITS} == embedded.SIZES
         assert d.labels == catalog.DATASETS[name].labels
         assert d.fingerprint == load(name, train_limit=0, seed=5).fingerprint  # the seed is the fine-tuning's
 
@@ -318,34 +319,34 @@ def test_train_limit_keeps_both_classes_and_the_other_splits(root):
 
 
 def split_of(size):
-    return data.Split(("x",) * size, (0,) * size, tuple(map(str, range(size))))
+    return datasets.Split(("x",) * size, (0,) * size, tuple(map(str, range(size))))
 
 
 @given(st.integers(1, 60), st.integers(0, 80), st.integers(0, 80), st.integers(0, 5))
 def test_a_smaller_sample_is_a_prefix(size, n, m, seed):
-    small, large = (data.sample(split_of(size), k, seed) for k in sorted((n, m)))
+    small, large = (datasets.sample(split_of(size), k, seed) for k in sorted((n, m)))
     assert large[: len(small)] == small
     assert len(large) == len(set(large)) == min(size, max(n, m)) and set(large) <= set(range(size))
 
 
 def test_samples_differ_by_seed_and_refuse_nonsense():
-    assert len({tuple(data.sample(split_of(100), 10, seed)) for seed in range(20)}) == 20
+    assert len({tuple(datasets.sample(split_of(100), 10, seed)) for seed in range(20)}) == 20
     with pytest.raises(BadData):
-        data.sample(split_of(0), 1, 0)
+        datasets.sample(split_of(0), 1, 0)
     with pytest.raises(BadParameter):
-        data.sample(split_of(3), -1, 0)
+        datasets.sample(split_of(3), -1, 0)
 
 
 def test_summary(root):
     make_emotion(root)
-    table = data.summary(load("emotion"))
-    assert list(table.index) == list(data.SPLITS) and list(table["examples"]) == [2, 1, 2]
+    table = datasets.summary(load("emotion"))
+    assert list(table.index) == list(datasets.SPLITS) and list(table["examples"]) == [2, 1, 2]
     assert table.loc["train", "joy"] == 1 and table.loc["train", "anger"] == 0
     assert table.loc["train", "words (mean)"] == 3.5 and table.loc["train", "words (most)"] == 4
 
 
 def test_importing_data_is_light():
-    code = "import sys, qrsupport.data; print({'torch', 'datasets', 'pandas', 'transformers'} & set(sys.modules))"
+    code = "import sys, qrsupport.data.datasets; print({'torch', 'datasets', 'pandas', 'transformers'} & set(sys.modules))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "set()"
@@ -365,6 +366,6 @@ def test_importing_data_is_light():
 )
 def test_real_data_have_the_published_counts(name, sizes, counts):
     d = load(name)
-    assert [len(getattr(d, s).texts) for s in data.SPLITS] == sizes
+    assert [len(getattr(d, s).texts) for s in datasets.SPLITS] == sizes
     assert [d.train.labels.count(i) for i in range(len(d.labels))] == counts
     assert len(set(d.test.ids)) == len(d.test.ids)

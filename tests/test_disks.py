@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from disks import read_only, small
 
-from qrsupport import chapters, config, pipeline, store, train
+from qrsupport import config, pipeline, store
+from qrsupport.book import chapters
 from qrsupport.errors import BadParameter, StorageError
+from qrsupport.training import fine_tuning
 
 SPARE = (64, 600, 1400, 2300, 3200, 4600, 6500, 9000)
 """Kilobytes."""
@@ -56,7 +58,7 @@ def refusals(base, disk: Path, needs: list[Path], call) -> int:
 
 
 def test_a_full_disk_is_named_when_weights_are_saved(base, tmp_path):
-    assert refusals(base, tmp_path / "disk", [], train.checkpoint) > 1
+    assert refusals(base, tmp_path / "disk", [], fine_tuning.checkpoint) > 1
 
 
 def test_a_full_disk_is_named_when_a_classifier_is_exported(base, tmp_path):
@@ -137,7 +139,7 @@ def test_a_read_only_disk_is_named(tmp_path):
 def test_workers_without_shared_memory_are_named(base, tmp_path):
     """/dev/shm is read-only in a namespace of the test's own."""
     code = (
-        "import sys\nfrom qrsupport import config, engine\nfrom qrsupport.errors import StorageError\n"
+        "import sys\nfrom qrsupport import config; from qrsupport.attacks.wiring import running as engine\nfrom qrsupport.errors import StorageError\n"
         "if __name__ == '__main__':\n"
         "    p = config.make(backbone='bert-small', train_limit=200, epochs=1, n=4, attack='pwws', attack_seed=5, workers=2, run_dir=sys.argv[1])\n"
         "    try: pipeline.attack(p, 'fp32', progress=False)\n"

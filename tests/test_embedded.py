@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import catalog, embedded, grammar
+from qrsupport import catalog
+from qrsupport.data import embedded, grammar
 from qrsupport.errors import QRError, UnknownName
 
 NAMES = tuple(embedded.WRITERS)
@@ -173,4 +174,4 @@ def test_unknown_corpus():
     ],
 )
 def test_tidy(rough, smooth):
-    assert embedded.tidy(rough) == smooth
+    assert embedded.frames(rough) == smooth

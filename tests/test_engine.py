@@ -10,20 +10,13 @@ import types
 import numpy as np
 import pytest
 
-from qrsupport import (
-    config,
-    data,
-    fast,
-    pipeline,
-    pretrained,
-    records,
-    search,
-    tasks,
-    universal,
-    workers,
-)
+from qrsupport import config, pipeline, records
+from qrsupport.attacks import faster, one_example, tasks, workers
+from qrsupport.data import datasets
 from qrsupport.errors import AttackFailures, NoNetwork, UnknownName
+from qrsupport.lexicons import universal
 from qrsupport.records import Folder, Status
+from qrsupport.training import pretrained
 
 from textattack import Attack  # isort: skip
 from textattack.attack_recipes import AttackRecipe  # isort: skip
@@ -53,9 +46,9 @@ def content(path):
 
 
 def examples(p, n):
-    split = data.load(p).eval_split()
+    split = datasets.load(p).eval_split()
     return [
-        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
+        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(datasets.sample(split, n, 0))
     ]
 
 
@@ -63,7 +56,7 @@ def examples(p, n):
 @pytest.mark.parametrize("variant", ["fp32", "int8-dynamic"])
 def test_outcomes_are_those_of_textattack(p, attack, variant):
     task = tasks.Task(dataclasses.replace(p, attack=attack), variant, pipeline.variant(p, variant), "")
-    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    stock, ours = one_example.Searcher(task, stock=True), one_example.Searcher(task)
     seen = set()
     for example in examples(p, 12):
         a, b = stock(example), ours(example)
@@ -87,9 +80,9 @@ def test_outcomes_are_those_of_textattack(p, attack, variant):
 def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, variant, monkeypatch):
     task = tasks.Task(dataclasses.replace(p, attack="textfooler", resources="local"), variant,
                        pipeline.variant(p, variant), "")  # fmt: skip
-    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
-    (constraint,) = [c for c in ours.attack.constraints if type(c) is fast.SentenceConstraint]
-    split, refused, seen = data.load(dataclasses.replace(p, dataset="mr")).eval_split(), 0, set()
+    stock, ours = one_example.Searcher(task, stock=True), one_example.Searcher(task)
+    (constraint,) = [c for c in ours.attack.constraints if type(c) is faster.SentenceConstraint]
+    split, refused, seen = datasets.load(dataclasses.replace(p, dataset="mr")).eval_split(), 0, set()
     score = constraint._score_list
 
     def counted(*args):
@@ -99,7 +92,7 @@ def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, varian
         return scores
 
     monkeypatch.setattr(constraint, "_score_list", counted)
-    long = [i for i in data.sample(split, 60, 0) if len(split.texts[i].split()) > 15][:16]
+    long = [i for i in datasets.sample(split, 60, 0) if len(split.texts[i].split()) > 15][:16]
     for k, i in enumerate(long):
         example = tasks.Example(k, split.ids[i], split.texts[i], split.labels[i])
         a, b = stock(example), ours(example)
@@ -111,7 +104,7 @@ def test_outcomes_are_those_of_textattack_where_sentences_are_compared(p, varian
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_query_budget_is_kept_as_textattack_keeps_it(p, attack):
     task = tasks.Task(dataclasses.replace(p, attack=attack, query_budget=25), "fp32", pipeline.variant(p, "fp32"), "")
-    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    stock, ours = one_example.Searcher(task, stock=True), one_example.Searcher(task)
     for example in examples(p, 6):
         a, b = stock(example), ours(example)
         assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries) and b.queries <= 25
@@ -186,21 +179,21 @@ def test_any_text_has_a_defined_status(p, attack, text):
     task = tasks.Task(dataclasses.replace(p, attack=attack, query_budget=30), "int8-dynamic",
                        pipeline.variant(p, "int8-dynamic"), "")  # fmt: skip
     for label in (0, 1):
-        record = search.Searcher(task)(tasks.Example(0, "x", text, label))
+        record = one_example.Searcher(task)(tasks.Example(0, "x", text, label))
         assert record.status in (Status.succeeded, Status.failed, Status.skipped), record.note
         assert record.truncated == (len(text) > 10_000)
         assert records.from_line(records.to_line(record), records.Record) == record
 
 
 def test_an_error_becomes_a_record_and_the_run_goes_on(p, monkeypatch):
-    inner = search.Searcher.outcome
+    inner = one_example.Searcher.outcome
 
     def outcome(self, example):
         if example.position == 1:
             raise ZeroDivisionError("by hand")
         return inner(self, example)
 
-    monkeypatch.setattr(search.Searcher, "outcome", outcome)
+    monkeypatch.setattr(one_example.Searcher, "outcome", outcome)
     q = dataclasses.replace(p, attack="pwws", attack_seed=5, n=3)
     with pytest.raises(AttackFailures, match="1 of 3 .*ZeroDivisionError: by hand"):
         pipeline.attack(q, progress=False)
@@ -233,10 +226,10 @@ def test_an_interrupt_does_not_reach_the_server_of_workers_while_it_imports():
 import os, signal, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
-from qrsupport import workers
+from qrsupport.attacks.wiring import workers
 
 context = get_context("forkserver")
-context.set_forkserver_preload(["qrsupport.search"])
+context.set_forkserver_preload(["qrsupport.attacks.one_example"])
 workers.start_server()
 server = forkserver._forkserver._forkserver_pid
 for _ in range(20):
@@ -265,19 +258,19 @@ def test_any_recipe_of_textattack_runs(p):
 
     found = pipeline.attack(dataclasses.replace(p, n=4), progress=False, recipe=DeepWordBugGao2018)
     task = tasks.Task(p, "fp32", pipeline.variant(p, "fp32"), "", DeepWordBugGao2018)
-    stock = [search.Searcher(task, stock=True)(e) for e in examples(p, 4)]
+    stock = [one_example.Searcher(task, stock=True)(e) for e in examples(p, 4)]
     assert [(r.status, r.perturbed, r.queries) for r in found] == [(r.status, r.perturbed, r.queries) for r in stock]
     assert {r.attack for r in found} == {"deepwordbug"} and {r.engine for r in found} == {"qrsupport"}
 
 
 def test_where_the_faster_parts_fail_textattacks_own_run_and_the_record_says_so(p, monkeypatch):
     task = tasks.Task(dataclasses.replace(p, attack="textfooler"), "fp32", pipeline.variant(p, "fp32"), "")
-    ours, stock = search.Searcher(task), search.Searcher(task, stock=True)
+    ours, stock = one_example.Searcher(task), one_example.Searcher(task, stock=True)
 
     def refuse(*_):
         raise NotImplementedError("this part cannot")
 
-    monkeypatch.setattr(search.texts.Text, "replace_word_at_index", refuse)
+    monkeypatch.setattr(one_example.attacked_text.Text, "replace_word_at_index", refuse)
     for example in examples(p, 4):
         a, b = ours(example), stock(example)
         assert (a.status, a.perturbed, a.queries) == (b.status, b.perturbed, b.queries)
@@ -305,7 +298,7 @@ class ConstrainedSwarm(AttackRecipe):
 def test_a_swarm_with_constraints_moves_as_textattacks(p, budget):
     q = dataclasses.replace(p, query_budget=budget, margin=0.98)  # far, so that the swarm goes on
     task = tasks.Task(q, "fp32", pipeline.variant(p, "fp32"), "", ConstrainedSwarm)
-    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
+    stock, ours = one_example.Searcher(task, stock=True), one_example.Searcher(task)
     refused = []
     plain = ours.attack.search_method._check_constraints
 
@@ -326,4 +319,4 @@ def test_drawing_many_numbers_at_once_draws_the_same():
         np.random.seed(seed)
         one = [int(np.random.choice(len(chances), 1, p=chances)[0]) for _ in range(5)] + [np.random.uniform() for _ in "abc"]
         np.random.seed(seed)
-        assert one == search.fast.choose(chances, 5) + np.random.random(3).tolist()
+        assert one == one_example.faster.choose(chances, 5) + np.random.random(3).tolist()

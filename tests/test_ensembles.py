@@ -10,19 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import (
-    catalog,
-    classifiers,
-    config,
-    data,
-    ensembles,
-    pipeline,
-    records,
-    store,
-    variants,
-    victim,
-)
+from qrsupport import catalog, config, pipeline, records, store
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint
+from qrsupport.quantization import classifiers, ensembles, variants, victim
 
 RULES = {"ensemble-mean": "mean", "ensemble-vote": "vote", "ensemble-random": "random"}
 EVERY = pytest.mark.parametrize("name", RULES)
@@ -96,7 +87,7 @@ def test_a_built_ensemble_combines_its_members(tiny, name):
     path = pipeline.variant(tiny, name)
     whole, about = classifiers.load(path), json.loads((path / "variant.json").read_text())
     members = [pipeline.classifier(tiny, member) for member in catalog.VARIANTS[name].members]
-    texts = [*data.load(tiny).eval_split().texts[:20], "", "\ud800"]
+    texts = [*datasets.load(tiny).eval_split().texts[:20], "", "\ud800"]
     each = np.stack([victim.probabilities(m(texts)) for m in members])
     found = victim.probabilities(whole(texts))
     assert whole.labels == members[0].labels and whole(texts).dtype == np.float32 and whole([]).shape == (0, 2)

@@ -8,7 +8,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from qrsupport import config, data, files
+from qrsupport import config
+from qrsupport.data import datasets, files
 from qrsupport.errors import BadData, BadParameter, MissingResource, NoNetwork, UnknownName
 
 ROWS = [(f"{word} film {i}", label) for i in range(20) for word, label in (("good", "positive"), ("bad", "negative"))]
@@ -27,16 +28,16 @@ def write(path, rows=ROWS, text="text", label="label"):
 
 
 def load(path, **given):
-    return data.load(config.make(dataset=str(path), **given))
+    return datasets.load(config.make(dataset=str(path), **given))
 
 
 @pytest.mark.parametrize("kind", config.KINDS)
 def test_each_kind_of_file_gives_the_same_splits(kind, tmp_path):
     found = load(write(tmp_path / f"own{kind}"))
     assert found.labels == ("negative", "positive") and found.evaluation == "test"
-    assert {s: len(getattr(found, s).texts) for s in data.SPLITS} == {"train": 32, "validation": 4, "test": 4}
+    assert {s: len(getattr(found, s).texts) for s in datasets.SPLITS} == {"train": 32, "validation": 4, "test": 4}
     assert found.fingerprint == load(write(tmp_path / "other.csv")).fingerprint
-    for split in data.SPLITS:
+    for split in datasets.SPLITS:
         part = getattr(found, split)
         assert all((found.labels[y] == "positive") == t.startswith("good") for t, y in zip(part.texts, part.labels))
         assert 2 * sum(part.labels) == len(part.labels)
@@ -60,7 +61,7 @@ def test_whole_numbers_are_in_order_of_size(tmp_path):
 
 def test_equal_texts_stay_together(tmp_path):
     found = load(write(tmp_path / "own.csv", ROWS * 3))
-    parts = [set(getattr(found, s).texts) for s in data.SPLITS]
+    parts = [set(getattr(found, s).texts) for s in datasets.SPLITS]
     assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
 
 
@@ -68,7 +69,7 @@ def test_byte_order_mark_and_quoted_newlines_are_accepted_and_lines_are_right(tm
     path = tmp_path / "own.csv"
     rows = '"two\nlines",positive\nplain,negative\n' + "".join(f"{t},{y}\n" for t, y in ROWS)
     path.write_text("\ufefftext,label\n" + rows, "utf-8")
-    assert "two\nlines" in {t for s in data.SPLITS for t in getattr(load(path), s).texts}
+    assert "two\nlines" in {t for s in datasets.SPLITS for t in getattr(load(path), s).texts}
     path.write_text("\ufefftext,label\n" + rows.replace("plain", ""), "utf-8")
     with pytest.raises(BadData, match=r"own.csv, line 4: the text is empty"):
         load(path)
@@ -147,9 +148,9 @@ def test_directory_of_splits(tmp_path):
 
 def test_a_changed_file_is_another_dataset(tmp_path):
     p = config.make(dataset=str(write(tmp_path / "own.csv")))
-    before = config.identity(p), data.load(p).fingerprint
+    before = config.identity(p), datasets.load(p).fingerprint
     write(tmp_path / "own.csv", [*ROWS, ("one more", "positive")])
-    assert config.identity(p) != before[0] and data.load(p).fingerprint != before[1]
+    assert config.identity(p) != before[0] and datasets.load(p).fingerprint != before[1]
     (tmp_path / "moved").mkdir()
     again = config.make(dataset=str(write(tmp_path / "moved" / "own.csv")))
     assert config.identity(again) == before[0]

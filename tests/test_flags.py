@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import qrsupport
-from qrsupport import errors, flags, records
+from qrsupport import errors, records
+from qrsupport.book import flags
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "book" / "flags.md").read_text("utf-8")
@@ -36,7 +37,7 @@ def section(title):
 
 
 def test_the_page_is_the_one_that_the_package_makes():
-    assert flags.page() == PAGE, "run: python -m qrsupport.flags > book/flags.md"
+    assert flags.page() == PAGE, "run: python -m qrsupport.book.flags > book/flags.md"
 
 
 def test_every_error_is_on_the_page_and_every_one_there_exists():

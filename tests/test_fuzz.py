@@ -15,23 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qrsupport import (
-    backbones,
-    catalog,
-    chapters,
-    classifiers,
-    config,
-    embedded,
-    encoder,
-    measured,
-    pipeline,
-    published,
-    records,
-    sememes,
-    store,
-    thesaurus,
-)
+from qrsupport import catalog, config, pipeline, records, store
+from qrsupport.book import chapters
+from qrsupport.data import embedded
 from qrsupport.errors import QRError
+from qrsupport.lexicons import published, sememes, thesaurus, word_encoder
+from qrsupport.quantization import classifiers
+from qrsupport.report import published_variants
+from qrsupport.training import backbones
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JUNK = st.recursive(
@@ -72,8 +63,8 @@ def archive(file):
 
 
 READERS = {
-    "sts.csv": encoder.read_sts,
-    "reviews.jsonl.gz": lambda f: list(encoder.read_reviews(f, 10)),
+    "sts.csv": word_encoder.read_sts,
+    "reviews.jsonl.gz": lambda f: list(word_encoder.read_reviews(f, 10)),
     "glossary.txt": sememes.glossary,
     "dictionary.txt": sememes.dictionary,
     thesaurus.LISTS: lists,
@@ -83,7 +74,7 @@ READERS = {
     "records.jsonl": lambda f: records.Folder(f.parent).load(),
     "journal.jsonl": lambda f: records.Folder(f.parent).load(),
     "predictions.json": lambda f: records.read_clean(f.parent),
-    "measures.json": measured.read,
+    "measures.json": published_variants.read,
     "lexicon.tsv": lambda f: embedded.parse_lexicon(f.read_text("utf-8", "replace")),
     "config.json": lambda f: backbones.check(config.Parameters(backbone=str(f.parent))),
 }
@@ -121,7 +112,7 @@ MEASURES = ["grid", "clean", "pairs", "parameters", "latency", "versions", "mach
 @given(st.fixed_dictionaries(dict.fromkeys(MEASURES, JUNK | st.lists(st.dictionaries(st.sampled_from(MEASURES), JUNK)))))
 def test_every_file_of_measures(content):
     with a_file("measures.json", json.dumps(content).encode()) as file, named():
-        measured.read(file)
+        published_variants.read(file)
 
 
 @FEW

@@ -10,16 +10,20 @@ import pytest
 from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
-from qrsupport import config, data, given, measure, pipeline, store, train, weights
+from qrsupport import config, pipeline, store
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadParameter, CannotRun
+from qrsupport.experiments import measure
+from qrsupport.quantization import weights
+from qrsupport.training import fine_tuning, given
 
 
 @pytest.fixture
 def own(tiny, tmp_path):
     """Parameters of a copy of the fine-tuned checkpoint, taken as it is, on texts of its own data."""
     shutil.copytree(pipeline.checkpoint(tiny), tmp_path / "mine")
-    split = data.load(tiny).test
-    names = data.load(tiny).labels
+    split = datasets.load(tiny).test
+    names = datasets.load(tiny).labels
     lines = [json.dumps({"text": t, "label": names[y]}) for t, y in zip(split.texts[:120], split.labels)]
     (tmp_path / "texts.jsonl").write_text("\n".join(lines), "utf-8")
     given = {"dataset": str(tmp_path / "texts.jsonl"), "backbone": str(tmp_path / "mine"), "splits": "10/30/60"}
@@ -44,7 +48,7 @@ def rename(p, *names):
 
 
 def accuracy(p, variant="fp32"):
-    split = data.load(p).eval_split()
+    split = datasets.load(p).eval_split()
     return float((pipeline.classifier(p, variant)(split.texts).argmax(1) == split.labels).mean())
 
 
@@ -52,7 +56,7 @@ def test_checkpoint_is_taken_as_it_is(tiny, own, capsys):
     path = pipeline.checkpoint(own)
     ours, theirs = (load_file(f / "model.safetensors") for f in (path, pipeline.checkpoint(tiny)))
     assert all((ours[name] == weight).all() for name, weight in theirs.items())
-    assert len(train.history(path)) == 1 and train.history(path)["validation accuracy"][0] > 0.6
+    assert len(fine_tuning.history(path)) == 1 and fine_tuning.history(path)["validation accuracy"][0] > 0.6
     assert "as it is" in (path / "card.md").read_text() and "warning" not in capsys.readouterr().err
     assert pipeline.compare_with_torch(own, n=20)["label_agreement"] == 1
     assert accuracy(own) > 0.6
@@ -135,7 +139,7 @@ def test_what_needs_training_is_refused_by_name(own, name):
 
 
 def test_onnx_file_is_the_32_bit_variant_and_the_rest_is_made_of_it(own, as_onnx):
-    texts = data.load(own).eval_split().texts[:20]
+    texts = datasets.load(own).eval_split().texts[:20]
     for name in ("fp32", "int8-dynamic", "noise-1", "w4a4"):
         one, two = (pipeline.classifier(p, name)(texts) for p in (own, as_onnx))
         assert np.abs(one - two).max() < 1e-5, name
@@ -203,6 +207,6 @@ def test_quantized_onnx_is_refused_and_none_can_be_fine_tuned(tiny, as_onnx):
 
 
 def test_weights_settings_or_tokenizer_changed_are_noticed(own):
-    before = given.is_onnx(own.backbone), train.backbones.digest(own)
+    before = given.is_onnx(own.backbone), fine_tuning.backbones.digest(own)
     rename(own, "LABEL_0", "LABEL_1")
-    assert not before[0] and train.backbones.digest(own) != before[1]
+    assert not before[0] and fine_tuning.backbones.digest(own) != before[1]

@@ -16,19 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qrsupport import (
-    backbones,
-    classifiers,
-    config,
-    data,
-    encoder,
-    pipeline,
-    published,
-    records,
-    sources,
-    store,
-)
+from qrsupport import config, pipeline, records, store
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadData, NoNetwork, QRError, StaleArtefact, StorageError
+from qrsupport.lexicons import published, sources, word_encoder
+from qrsupport.quantization import classifiers
+from qrsupport.training import backbones
 
 
 class Payload:
@@ -83,7 +76,7 @@ def test_a_pickle_in_a_backbone_is_never_loaded(tiny, theirs, tmp_path, canary, 
 
 
 def backbone(p):
-    return backbones.build(p, data.load(p))
+    return backbones.build(p, datasets.load(p))
 
 
 def test_a_backbones_own_code_is_never_run(tiny, theirs, tmp_path, canary):
@@ -126,7 +119,7 @@ def test_pickles_in_what_is_fetched_and_built_are_refused(tmp_path, canary):
     (room / "words.json").write_text('["a"]')
     (room / "vectors.npy").write_bytes(npy(np.array([Payload(mark)], object)))
     with pytest.raises(ValueError, match="allow_pickle"):
-        encoder.Text(room)
+        word_encoder.Text(room)
 
 
 def npy(array):
@@ -143,7 +136,7 @@ def test_a_pickle_in_place_of_a_data_set_is_refused(tmp_path, canary, monkeypatc
     (tmp_path / name).parent.mkdir(parents=True)
     (tmp_path / name).write_bytes(canary[0])
     with pytest.raises(BadData):
-        data.read(name.split("/")[0])
+        datasets.read(name.split("/")[0])
 
 
 def test_a_pickle_in_the_cache_is_refused(tmp_path, canary, monkeypatch):
@@ -164,7 +157,7 @@ def test_an_archive_writes_nothing_anywhere(tmp_path, monkeypatch, inside):
     before = sorted(tmp_path.rglob("*"))
     monkeypatch.setenv("QRSUPPORT_DATA", str(tmp_path / "data"))
     with pytest.raises(BadData):
-        data.read("mr")
+        datasets.read("mr")
     assert sorted(tmp_path.rglob("*")) == before
 
 

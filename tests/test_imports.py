@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import qrsupport
-from qrsupport import chapters
+from qrsupport.book import chapters
 
 FOLDER = Path(qrsupport.__file__).parent
 MODULES = {f.stem: f.read_text("utf-8") for f in FOLDER.glob("*.py")}
@@ -102,7 +102,7 @@ def test_what_makes_tables_and_commands_loads_nothing_heavy(module):
 
 
 def test_victim_asks_without_torch():
-    code = f"import sys, qrsupport.victim; print(sorted(set(sys.modules) & set({HEAVY[:3]})))"
+    code = f"import sys, qrsupport.quantization.victim; print(sorted(set(sys.modules) & set({HEAVY[:3]})))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

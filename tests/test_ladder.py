@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import catalog, classifiers, config, data, ladder, pipeline, weights
+from qrsupport import catalog, config, pipeline
+from qrsupport.data import datasets
 from qrsupport.errors import BadParameter, CannotRun
+from qrsupport.quantization import classifiers, precisions, weights
 
 KERNELS = (
     "int8-dynamic-channel", "int8-dynamic-unsigned", "int8-dynamic-reduced", "int8-static-minmax",
@@ -25,7 +27,7 @@ def few(tiny):
 
 @pytest.fixture(scope="module")
 def texts(tiny):
-    return data.load(tiny).eval_split().texts[:N]
+    return datasets.load(tiny).eval_split().texts[:N]
 
 
 def about(path):
@@ -80,7 +82,7 @@ def test_methods_of_calibration_differ(few, texts):
 
 def test_an_empty_calibration_set_is_named(few, tmp_path):
     with pytest.raises(BadParameter, match=r"calibration set is empty \(0 texts\)"):
-        ladder.calibrated(pipeline.variant(few, "fp32"), tmp_path / "x.onnx", "MinMax", [])
+        precisions.calibrated(pipeline.variant(few, "fp32"), tmp_path / "x.onnx", "MinMax", [])
     with pytest.raises(BadParameter, match="calibration_examples=0"):
         config.make(calibration_examples=0)
 
@@ -99,24 +101,24 @@ def test_the_nearest_exist():
 
 
 def test_this_machine_runs_all():
-    assert {name: ladder.lacks(name) for name in catalog.VARIANTS} == dict.fromkeys(catalog.VARIANTS, "")
+    assert {name: precisions.lacks(name) for name in catalog.VARIANTS} == dict.fromkeys(catalog.VARIANTS, "")
 
 
 def test_a_missing_kernel_is_said_before_work(tmp_path, monkeypatch):
     p = config.make(backbone="bert-small", run_dir=str(tmp_path))
-    monkeypatch.setitem(ladder.PROBES, "int4-weights", lambda: "no kernel for 4-bit weights")
+    monkeypatch.setitem(precisions.PROBES, "int4-weights", lambda: "no kernel for 4-bit weights")
     with pytest.raises(CannotRun, match="'int4-weights' cannot run: no kernel for 4-bit weights; take 'w4'"):
         pipeline.variant(p, "int4-weights")
-    monkeypatch.setitem(ladder.PROBES, "w4", lambda: "neither")
+    monkeypatch.setitem(precisions.PROBES, "w4", lambda: "neither")
     with pytest.raises(CannotRun, match="take 'fp32'"):
         pipeline.variant(p, "int4-weights")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_probe_asks_the_machine(monkeypatch):
-    ladder._lacks_n_bits.cache_clear()
-    monkeypatch.setattr(ladder, "_n_bits", lambda model, bits: onnx.ModelProto())
+    precisions._lacks_n_bits.cache_clear()
+    monkeypatch.setattr(precisions, "_n_bits", lambda model, bits: onnx.ModelProto())
     try:
-        assert "no kernel for 4-bit weights" in ladder._lacks_n_bits(4)
+        assert "no kernel for 4-bit weights" in precisions._lacks_n_bits(4)
     finally:
-        ladder._lacks_n_bits.cache_clear()
+        precisions._lacks_n_bits.cache_clear()

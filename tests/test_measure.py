@@ -8,8 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qrsupport import candidates, catalog, config, data, measure, measured, seeds, store, tables
+from qrsupport import catalog, config, store
+from qrsupport.data import datasets
 from qrsupport.errors import StaleArtefact, UnknownName
+from qrsupport.experiments import measure
+from qrsupport.report import candidates, published_variants, seeds, tables
 
 NAMES = ("int8-dynamic", "w2a2", "noise-1")
 
@@ -27,26 +30,26 @@ def file(p, tmp_path_factory):
 
 
 def test_every_measure_of_every_variant(p, file):
-    found = measured.read(file)
+    found = published_variants.read(file)
     assert list(found.grid["variant"]) == ["fp32", *sorted(NAMES, key=list(catalog.VARIANTS).index)]
     for kind in ("clean", "direct", "transfer"):
         assert (found.grid[f"{kind}_lower"] <= found.grid[kind]).all()
         assert (found.grid[kind] <= found.grid[f"{kind}_upper"]).all()
     assert set(found.grid["direct_n"]) == set(found.grid["transfer_n"]) == {p.n}
     assert (found.clean["bytes"] > 0).all() and set(found.about["latency"]) == {"fp32", *NAMES}
-    shown = measured.table(found).html
+    shown = published_variants.table(found).html
     assert all(f"<td>{name}</td>" in shown for name in ("fp32", *NAMES)) and "None" not in shown
 
 
 def test_replaying_fp32_on_itself_is_its_direct_accuracy(file):
-    row = measured.read(file).grid.set_index("variant").loc["fp32"]
+    row = published_variants.read(file).grid.set_index("variant").loc["fp32"]
     assert row["direct"] == row["transfer"]
 
 
 def test_no_text_and_no_place_is_in_the_file(p, file):
     content = file.read_text("utf-8")
     assert str(config.run_dir(p)) not in content
-    for text in data.load(p).eval_split().texts:
+    for text in datasets.load(p).eval_split().texts:
         assert text not in content
 
 
@@ -59,37 +62,37 @@ def test_json_holds_no_nan(file):
 
 
 def test_the_verdict_counts_what_differs(file):
-    found = measured.read(file)
-    said = measured.verdict(found, "direct")
+    found = published_variants.read(file)
+    said = published_variants.verdict(found, "direct")
     assert f"of {len(NAMES)} variants" in said and "`int8-dynamic` differs by" in said
     everything = dataclasses.replace(found, pairs=found.pairs.assign(p_holm=0.001))
-    said = measured.verdict(everything, "direct")
+    said = published_variants.verdict(everything, "direct")
     assert f"{len(NAMES)} of {len(NAMES)} variants differ from `fp32`: " in said and "`w2a2` with clean accuracy" in said
     none = dataclasses.replace(found, pairs=found.pairs.assign(p_holm=1.0))
-    assert f" 0 of {len(NAMES)} variants differ from `fp32`. " in measured.verdict(none, "direct")
+    assert f" 0 of {len(NAMES)} variants differ from `fp32`. " in published_variants.verdict(none, "direct")
 
 
 def test_the_figure_says_what_it_draws(file):
-    found = measured.read(file)
-    alt = measured.accuracy_by_difference(found).alt
+    found = published_variants.read(file)
+    alt = published_variants.accuracy_by_difference(found).alt
     row = found.grid.set_index("variant").loc["w2a2"]
     share = 1 - found.clean.set_index("variant")["agreement"]["w2a2"]
-    shown = [measured.percent(x) for x in (share, row["direct"], row["transfer"])]
+    shown = [published_variants.percent(x) for x in (share, row["direct"], row["transfer"])]
     assert f"w2a2 {shown[0]}: {shown[1]}, {shown[2]}" in alt and "fp32 0.0 %: " in alt
 
 
 def test_how_closely_accuracy_follows_the_difference(file):
-    found = measured.read(file)
-    shares = measured._differences(found)["differs"]
+    found = published_variants.read(file)
+    shares = published_variants._differences(found)["differs"]
     follows = dataclasses.replace(found, grid=found.grid.assign(transfer=shares, direct=-shares))
-    assert "1.00 under *transfer*, -1.00 under *direct*" in measured.dependence(follows)
+    assert "1.00 under *transfer*, -1.00 under *direct*" in published_variants.dependence(follows)
 
 
 def test_other_files_are_refused_by_name(tmp_path):
     for content in ("{}", "[]", '{"grid": [], "clean": [], "pairs": []}', "nonsense"):
         (tmp_path / "other.json").write_text(content)
         with pytest.raises(StaleArtefact, match=r"other\.json"):
-            measured.read(tmp_path / "other.json")
+            published_variants.read(tmp_path / "other.json")
 
 
 def test_an_unknown_variant_stops_before_any_work(tmp_path):
@@ -102,7 +105,7 @@ def test_an_unknown_variant_stops_before_any_work(tmp_path):
 def test_every_variant_is_measured_unless_the_machine_cannot(monkeypatch):
     p = config.make()
     assert measure.runnable(p) == list(catalog.VARIANTS)
-    monkeypatch.setattr(measure.ladder, "lacks", lambda name: "no kernel" if name == "fp16" else "")
+    monkeypatch.setattr(measure.precisions, "lacks", lambda name: "no kernel" if name == "fp16" else "")
     assert measure.runnable(p) == [name for name in catalog.VARIANTS if name != "fp16"]
 
 
@@ -125,7 +128,7 @@ def test_what_is_published_has_numbers_and_names_only(path):
     content = json.loads(path.read_text("utf-8"))
     assert max(map(len, strings(content))) < 90
     if path.name.startswith("variants-"):
-        found = measured.read(path)
+        found = published_variants.read(path)
         assert set(found.grid["variant"]) == set(catalog.VARIANTS), "made before a variant was added"
         assert (found.grid["direct_n"] == found.grid["transfer_n"]).all() and found.grid["direct_n"].min() >= 100
     elif path.name == "queries.json":

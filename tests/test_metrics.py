@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import metrics, paper
+from qrsupport.analysis import metrics, paper_claims
 from qrsupport.errors import BadParameter, StaleArtefact
 from qrsupport.records import Record, Replay, Status
 
@@ -186,7 +186,7 @@ def test_paper_comparison_by_hand():
     ]  # fmt: skip
     clean = [predictions([1, 1, 1, 1]), predictions([1, 1, 1, 0], "int8-dynamic")]
     df = metrics.paper_comparison(made, again, clean).set_index(["claim", "protocol"])["ours"]
-    first, cost, last = (c.name for c in paper.CLAIMS)
+    first, cost, last = (c.name for c in paper_claims.CLAIMS)
     assert df[first, "transfer"] == 50 and df[first, "direct"] == 25 and df[cost, "clean"] == -25
     assert df[last, "transfer"] == 25 and df[last, "direct"] == -50
 

@@ -5,8 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from qrsupport import config, data, pipeline, pretrained, search, tasks
+from qrsupport import config, pipeline
+from qrsupport.attacks import one_example, tasks
+from qrsupport.data import datasets
 from qrsupport.records import Status
+from qrsupport.training import pretrained
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +28,9 @@ def p(tmp_path_factory):
 @pytest.mark.parametrize("attack", ["textfooler", "pwws", "pso"])
 def test_outcomes_are_those_of_textattack(p, attack, variant):
     task = tasks.Task(dataclasses.replace(p, attack=attack), variant, pipeline.variant(p, variant), "")
-    stock, ours = search.Searcher(task, stock=True), search.Searcher(task)
-    split = data.load(p).eval_split()
-    for position, i in enumerate(data.sample(split, 2 if attack == "pso" else 4, 0)):
+    stock, ours = one_example.Searcher(task, stock=True), one_example.Searcher(task)
+    split = datasets.load(p).eval_split()
+    for position, i in enumerate(datasets.sample(split, 2 if attack == "pso" else 4, 0)):
         example = tasks.Example(position, split.ids[i], split.texts[i], split.labels[i])
         a, b = stock(example), ours(example)
         assert a.status is not Status.error, a.note
@@ -37,6 +40,6 @@ def test_outcomes_are_those_of_textattack(p, attack, variant):
 
 def test_eight_bits_move_the_logits_of_a_pretrained_model(p):
     """What a small model from scratch does not show: an int8 error that can be seen in the logits."""
-    texts = data.load(p).eval_split().texts[:40]
+    texts = datasets.load(p).eval_split().texts[:40]
     fp32, int8 = (pipeline.classifier(p, name)(texts) for name in ("fp32", "int8-dynamic"))
     assert np.abs(fp32 - int8).mean() > 0.005 and (fp32.argmax(1) == int8.argmax(1)).mean() > 0.8

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from qrsupport import chapters, config
+from qrsupport import config
+from qrsupport.book import chapters
 
 ROOT = Path(__file__).parents[1]
 LINE = re.compile(r"^(\w+): (\w+) = (.+?)  # (.+)$")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from qrsupport import catalog, data, encoder, errors, origins, sememes, sources, thesaurus
+from qrsupport import catalog, errors
+from qrsupport.data import datasets, origins
+from qrsupport.lexicons import sememes, sources, thesaurus, word_encoder
 
 DATA = os.environ.get("QRSUPPORT_DATA", "")
 real = pytest.mark.skipif(not DATA, reason="QRSUPPORT_DATA is not set")
@@ -32,13 +34,13 @@ def said_of(name, output):
 
 
 def test_every_data_set_that_is_read_has_a_source_and_files():
-    assert set(DATASETS) == set(data.READERS)
+    assert set(DATASETS) == set(datasets.READERS)
     assert all(origins.files(name) for name in origins.SOURCES)
 
 
 def test_local_resources_name_the_files_that_the_loaders_read():
     listed = {f.name for name in origins.SOURCES if name not in DATASETS for f in origins.files(name)}
-    read = {thesaurus.LISTS, encoder.REVIEWS, *(encoder.STS.format(part) for part in ("dev", "test"))}
+    read = {thesaurus.LISTS, word_encoder.REVIEWS, *(word_encoder.STS.format(part) for part in ("dev", "test"))}
     read |= {f"hownet/{name}" for name in sememes.FILES}
     read |= {f"nltk_data/corpora/wordnet/{name}" for name in sources.WORDNET}
     read |= {f"nltk_data/taggers/averaged_perceptron_tagger_eng/{name}" for name in sources.PERCEPTRON}
@@ -87,9 +89,9 @@ def test_unpacked_polarity_files_stand_for_the_zip(tmp_path):
 
 def test_errors_of_missing_files_point_to_the_page_that_says(tmp_path):
     with pytest.raises(errors.MissingResource, match="page Data"):
-        data.READERS["trec"](tmp_path)
+        datasets.READERS["trec"](tmp_path)
     with pytest.raises(errors.MissingResource, match="page Data"):
-        data.READERS["mr"](tmp_path)
+        datasets.READERS["mr"](tmp_path)
     page = Path(__file__).parent.parent / "book/data.md"
     assert "origins.table" in page.read_text("utf-8") and "book/data" in (page.parent.parent / "_toc.yml").read_text()
 
@@ -110,6 +112,6 @@ def test_files_here_are_those_published(name):
 def test_sizes_are_those_read(name):
     if origins.missing(name, Path(DATA)):
         pytest.skip(f"{name} is not below QRSUPPORT_DATA")
-    splits = data.READERS[name](Path(DATA) / name)
-    assert tuple(len(splits[split]) for split in data.SPLITS) == origins.SOURCES[name].sizes
+    splits = datasets.READERS[name](Path(DATA) / name)
+    assert tuple(len(splits[split]) for split in datasets.SPLITS) == origins.SOURCES[name].sizes
     assert name in catalog.DATASETS

@@ -7,8 +7,10 @@ import zipfile
 
 import pytest
 
-from qrsupport import backbones, catalog, config, pipeline, pretrained, train, universal
+from qrsupport import catalog, config, pipeline
 from qrsupport.errors import BadCheckpoint, MissingResource, NoNetwork, StaleArtefact, UnknownName
+from qrsupport.lexicons import universal
+from qrsupport.training import backbones, fine_tuning, pretrained
 
 FILES = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 40}
 
@@ -138,5 +140,5 @@ def test_the_real_weights_learn_the_embedded_data_and_their_card_says_what_they_
     p = config.make(train_limit=96, epochs=1, run_dir=str(tmp_path))
     checkpoint = pipeline.checkpoint(p)
     assert "all-MiniLM-L6-v2" in (checkpoint / "card.md").read_text("utf-8")
-    assert train.store.meta(checkpoint)["parameters"] == 22_713_986
+    assert fine_tuning.store.meta(checkpoint)["parameters"] == 22_713_986
     assert backbones.digest(p) and backbones.digest(p) != backbones.digest(dataclasses.replace(p, backbone="bert-small"))

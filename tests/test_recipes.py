@@ -9,21 +9,11 @@ import textwrap
 
 import pytest
 
-from qrsupport import (
-    attacks,
-    catalog,
-    config,
-    data,
-    engine,
-    parts,
-    pipeline,
-    recipes,
-    resources,
-    search,
-    tagging,
-    tasks,
-)
+from qrsupport import catalog, config, pipeline
+from qrsupport.attacks import one_example, parts, recipes, running, tasks, wiring
+from qrsupport.data import datasets
 from qrsupport.errors import BadParameter, CannotRun, MissingResource, NoNetwork, UnknownName
+from qrsupport.lexicons import resources, tagging
 from qrsupport.records import Folder, Status
 
 from textattack import Attack, attack_recipes  # isort: skip
@@ -50,9 +40,9 @@ def task(p, variant="fp32", recipe=None):
 
 
 def examples(p, n):
-    split = data.load(p).eval_split()
+    split = datasets.load(p).eval_split()
     return [
-        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(data.sample(split, n, 0))
+        tasks.Example(k, split.ids[i], split.texts[i], split.labels[i]) for k, i in enumerate(datasets.sample(split, n, 0))
     ]
 
 
@@ -77,7 +67,7 @@ def test_the_parts_declared_are_those_that_the_recipe_asks_for(name):
         asked.add(part)
         return words.part(part)
 
-    attacks.build_recipe(attacks.RECIPES[name], find, attacks.Wrapper(recipes.Blank()))
+    wiring.build_recipe(wiring.RECIPES[name], find, wiring.Wrapper(recipes.Blank()))
     assert asked == set(catalog.ATTACKS[name].parts)
 
 
@@ -112,7 +102,7 @@ def test_a_goal_without_another_label_takes_no_margin(tmp_path):
 
 
 def compared(p, n, variant="fp32"):
-    stock, ours = search.Searcher(task(p, variant), stock=True), search.Searcher(task(p, variant))
+    stock, ours = one_example.Searcher(task(p, variant), stock=True), one_example.Searcher(task(p, variant))
     seen = []
     for example in examples(p, n):
         a, b = stock(example), ours(example)
@@ -135,7 +125,7 @@ def test_outcomes_are_those_of_textattack(p, name, variant):
 @pytest.mark.parametrize("name", NEW)
 @pytest.mark.parametrize("text", ["", "!!", "good", "👍👍", "naïve\x00text", "电影 很 好", "\ud800 bad", "word " * 300])
 def test_any_text_has_a_defined_status(p, name, text):
-    searcher = search.Searcher(task(dataclasses.replace(p, attack=name, query_budget=30)))
+    searcher = one_example.Searcher(task(dataclasses.replace(p, attack=name, query_budget=30)))
     for label in (0, 1):
         record = searcher(tasks.Example(0, "x", text, label))
         assert record.status in (Status.succeeded, Status.failed, Status.skipped), record.note
@@ -158,13 +148,13 @@ def masked(tiny, tmp_path_factory):
 
 @pytest.mark.parametrize("name", MASKED)
 def test_masked_language_models_give_textattacks_outcomes(p, masked, monkeypatch, name):
-    monkeypatch.setattr(engine, "supply", lambda p, recipe=None: masked)
+    monkeypatch.setattr(running, "supply", lambda p, recipe=None: masked)
     seen = compared(dataclasses.replace(p, attack=name, query_budget=40), 8)
     assert any(r.queries > 1 for r in seen)
 
 
 def test_clare_replaces_inserts_and_merges_by_the_set_s_model(masked):
-    built = attacks.build("clare", masked, attacks.Wrapper(recipes.Blank()))
+    built = wiring.build("clare", masked, wiring.Wrapper(recipes.Blank()))
     kinds = built.transformation.transformations
     assert [type(k).__name__ for k in kinds] == ["WordSwapMaskedLM", "WordInsertionMaskedLM", "Merge"]
     assert all(k._language_model is masked.masked_lm[0] for k in kinds)
@@ -192,7 +182,7 @@ def test_kuleshov_asks_gpt_2_and_word_vectors():
     model = hf.GPT2LMHeadModel(hf.GPT2Config(vocab_size=10, n_positions=16, n_embd=8, n_layer=1, n_head=1))
     words = resources.load("embedded")
     words = dataclasses.replace(words, vectors=Vectors(words.neighbours), language_model=(model, "tokenizer"))
-    built = attacks.build("kuleshov", words, attacks.Wrapper(recipes.Blank()))
+    built = wiring.build("kuleshov", words, wiring.Wrapper(recipes.Blank()))
     fluent = next(c for c in built.constraints if isinstance(c, parts.Fluent))
     assert fluent.model is model and fluent.max_log_prob_diff == 2.0
     thought = next(c for c in built.constraints if type(c).__name__ == "ThoughtVector")
@@ -210,7 +200,7 @@ def test_names_of_persons_and_places_are_found_by_lists():
 
 
 def test_checklist_changes_names_places_numbers_and_contractions():
-    built = attacks.build("checklist", resources.load("embedded", attack="checklist"), attacks.Wrapper(recipes.Blank()))
+    built = wiring.build("checklist", resources.load("embedded", attack="checklist"), wiring.Wrapper(recipes.Blank()))
     text = AttackedText("Michael Smith is not from France and I have 3 films")
     found = [t.words for t in built.transformation(text)]
     changed = {tuple(i for i, (a, b) in enumerate(zip(words, text.words)) if a != b) for words in found
@@ -220,7 +210,7 @@ def test_checklist_changes_names_places_numbers_and_contractions():
 
 
 def test_listed_words_lie_within_the_distance_that_genetic_attacks_allow():
-    from qrsupport import thesaurus
+    from qrsupport.lexicons import thesaurus
 
     near = thesaurus.Neighbours({"good": ["fine"]}, thesaurus.BOUND)
     assert near.distance("good", "fine") == pytest.approx(0.49) and near.distance("good", "good") == 0
@@ -231,8 +221,8 @@ def test_a_threshold_is_never_raised_above_the_recipes():
     class Strict:
         threshold = 0.9
 
-    assert attacks.Encoded(Strict(), threshold=0.2, metric="cosine").threshold == 0.2
-    assert attacks.Encoded(Strict(), threshold=0.95).threshold == 0.9
+    assert wiring.Encoded(Strict(), threshold=0.2, metric="cosine").threshold == 0.2
+    assert wiring.Encoded(Strict(), threshold=0.95).threshold == 0.9
 
 
 # the reader's own classes ---------------------------------------------------------------------------------------------
@@ -441,7 +431,7 @@ def test_an_own_class_that_reaches_for_the_network_is_stopped(p, tmp_path):
     with pytest.raises(NoNetwork, match="example.org.*network=False"):
         pipeline.attack(config.make(run_dir=str(tmp_path)), progress=False, recipe=Reaching)
     assert not list(tmp_path.iterdir())
-    found = [search.Searcher(task(p, recipe=Later))(e) for e in examples(p, 8)]
+    found = [one_example.Searcher(task(p, recipe=Later))(e) for e in examples(p, 8)]
     assert any(r.status is Status.error and "NoNetwork: 192.0.2.1" in r.note for r in found)
 
 
@@ -455,7 +445,7 @@ def refuse(*args, **kwargs):
     raise OSError(101, "refused by the test")
 
 socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
-from qrsupport import attacks, config, engine, recipes
+from qrsupport.attacks.wiring import wiring as attacks, running as engine, recipes; from qrsupport import config
 from qrsupport.errors import QRError
 
 shipped = [v for v in vars(attacks.attack_recipes).values() if recipes.is_recipe(v)]

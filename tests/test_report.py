@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import metrics, report, tables
+from qrsupport.analysis import metrics
 from qrsupport.errors import NoRecords
 from qrsupport.records import Folder, Record, Replay, Status
+from qrsupport.report import show, tables
 
 NASTY = {
     "script": ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
@@ -79,21 +80,21 @@ def frame_of(raw):
 def test_text_is_escaped_wherever_it_is_shown(raw, safe):
     nasty = record(raw, f"{raw} changed", example=raw)
     shown = [
-        report.word_diff(nasty),
-        report.diff_table([nasty], names=["x", raw]),
-        report.table(frame_of(raw), caption=raw),
+        show.word_diff(nasty),
+        show.diff_table([nasty], names=["x", raw]),
+        show.table(frame_of(raw), caption=raw),
     ]
     for thing in shown:
         page = thing._repr_html_()
         assert safe in page and raw not in page
         page.encode("utf-8")
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e\u200b]", page + repr(thing))
-    assert report.table(frame_of(raw), caption=raw).html.count(safe) == 3
+    assert show.table(frame_of(raw), caption=raw).html.count(safe) == 3
 
 
 @pytest.mark.parametrize("raw", ["$x$ costs", r"\(y\)", "{role}`target`", "$$z$$"])
 def test_neither_mathjax_nor_myst_reads_the_text(raw):
-    for thing in (report.word_diff(record(raw)), report.diff_table([record(raw)]), report.table(pd.DataFrame([[raw]]))):
+    for thing in (show.word_diff(record(raw)), show.diff_table([record(raw)]), show.table(pd.DataFrame([[raw]]))):
         assert re.match(r'<(p|div) class="tex2jax_ignore mathjax_ignore"', thing._repr_html_())
         assert html.escape(raw) in thing._repr_html_()
 
@@ -107,22 +108,22 @@ def test_visible_text_is_utf_8_without_controls(text):
 
 
 def test_changed_words_are_marked_by_more_than_colour():
-    page = report.word_diff(record("a good old film", "a fine old movie"))._repr_html_()
+    page = show.word_diff(record("a good old film", "a fine old movie"))._repr_html_()
     text = re.sub(r"<[^>]*>", "", page)
     assert text == "a −good +fine old −film +movie"
     assert page.count("<del ") == page.count("</del>") == 2 and page.count("<ins ") == page.count("</ins>") == 2
     assert "line-through" in page and "underline" in page and "color" not in page
-    assert repr(report.word_diff(record())) == "a [−good] [+fine] film"
+    assert repr(show.word_diff(record())) == "a [−good] [+fine] film"
 
 
 def test_inserted_and_deleted_words():
-    page = report.word_diff(record("a b c", "b c d"))._repr_html_()
+    page = show.word_diff(record("a b c", "b c d"))._repr_html_()
     assert re.sub(r"<[^>]*>", "", page) == "−a b c +d"
 
 
 @given(st.text(alphabet="ab <&\0", max_size=20), st.text(alphabet="ab <&\0", max_size=20))
 def test_the_diff_holds_both_texts(a, b):
-    from qrsupport.diffs import parts
+    from qrsupport.report.diffs import parts
 
     found = parts(a, b)
     assert " ".join(old for kind, old, _ in found if kind != "insert") == a
@@ -131,39 +132,39 @@ def test_the_diff_holds_both_texts(a, b):
 
 @pytest.mark.parametrize("text", ["", " ", "one", "🎬 film"])
 def test_diff_of_odd_texts(text):
-    report.word_diff(record(text, text + " more"))._repr_html_()
-    assert "<del" not in report.word_diff(record(text, "", status=Status.skipped)).html
+    show.word_diff(record(text, text + " more"))._repr_html_()
+    assert "<del" not in show.word_diff(record(text, "", status=Status.skipped)).html
 
 
 def test_long_texts_are_shortened_and_say_so():
     long = " ".join(["word"] * 10_000)
-    page = report.word_diff(record(long, long)).html
+    page = show.word_diff(record(long, long)).html
     assert len(page) < 2000 and "9,800 more words" in page
-    assert len(report.word_diff(record("x" * 10_000, "y")).html) < 400
+    assert len(show.word_diff(record("x" * 10_000, "y")).html) < 400
 
 
 def test_diff_table_shows_k_successes_or_says_there_is_none():
     made = [record(position=i) for i in range(9)] + [record(status=Status.failed, position=9)]
-    assert report.diff_table(made, 3, ["bad", "good"]).html.count("good → bad") == 3
-    assert report.diff_table(made, 99).html.count("<tr>") == 1 + 9
-    assert "no attack succeeded" in repr(report.diff_table([record(status=Status.failed)]))
+    assert show.diff_table(made, 3, ["bad", "good"]).html.count("good → bad") == 3
+    assert show.diff_table(made, 99).html.count("<tr>") == 1 + 9
+    assert "no attack succeeded" in repr(show.diff_table([record(status=Status.failed)]))
 
 
 def figures():
     grid = metrics.headline(records(), replays(), clean())
     df = metrics.frames(records())
     return {
-        "learning_curve": report.learning_curve(HISTORY),
-        "weight_error_histogram": report.weight_error_histogram(np.array([[-0.5, 0.1], [0.0, 0.25]])),
-        "latency": report.latency(LATENCY),
-        "queries": report.queries(df),
-        "words_changed": report.words_changed(df),
-        "accuracy_grid": report.accuracy_grid(grid),
-        "outcomes": report.outcomes(metrics.direct(df)),
-        "transfer_bars": report.transfer_bars(metrics.transfer(metrics.replay_frames(replays()))),
-        "transfer_matrix": report.transfer_matrix(metrics.transfer(metrics.replay_frames(replays()))),
-        "margin_curves": report.margin_curves(margins()),
-        "budget_curves": report.budget_curves(metrics.budget_curve(df, [6, 12])),
+        "learning_curve": show.learning_curve(HISTORY),
+        "weight_error_histogram": show.weight_error_histogram(np.array([[-0.5, 0.1], [0.0, 0.25]])),
+        "latency": show.latency(LATENCY),
+        "queries": show.queries(df),
+        "words_changed": show.words_changed(df),
+        "accuracy_grid": show.accuracy_grid(grid),
+        "outcomes": show.outcomes(metrics.direct(df)),
+        "transfer_bars": show.transfer_bars(metrics.transfer(metrics.replay_frames(replays()))),
+        "transfer_matrix": show.transfer_matrix(metrics.transfer(metrics.replay_frames(replays()))),
+        "margin_curves": show.margin_curves(margins()),
+        "budget_curves": show.budget_curves(metrics.budget_curve(df, [6, 12])),
     }
 
 
@@ -202,12 +203,12 @@ def test_figures_are_images_with_alt_text_from_the_data_and_leave_nothing_open()
 
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_alt_text_is_escaped():
-    figure = report.latency({'a"><script>\x1b': LATENCY["fp32"]})
+    figure = show.latency({'a"><script>\x1b': LATENCY["fp32"]})
     assert "<script" not in figure._repr_html_() and "&quot;&gt;&lt;script&gt;␛" in figure._repr_html_()
 
 
 def test_figures_are_the_same_each_time_and_can_be_saved(tmp_path):
-    one, two = report.latency(LATENCY), report.latency(LATENCY)
+    one, two = show.latency(LATENCY), show.latency(LATENCY)
     one.save(tmp_path / "latency.png")
     assert (tmp_path / "latency.png").read_bytes() == one.png == two.png
 
@@ -215,42 +216,42 @@ def test_figures_are_the_same_each_time_and_can_be_saved(tmp_path):
 def test_resource_sets_are_told_apart_in_figures():
     both = records() + [record(position=i, resources="embedded") for i in range(3)]
     df = metrics.frames(both)
-    for figure in (report.queries(df), report.outcomes(metrics.direct(df))):
+    for figure in (show.queries(df), show.outcomes(metrics.direct(df))):
         assert "resources: local" in figure.alt and "resources: embedded" in figure.alt
 
 
 def test_margins_and_joint_attacks_are_told_apart():
     both = records() + [record(position=i, margin=0.5, joint="other-seed") for i in range(3)]
     df = metrics.direct(metrics.frames(both))
-    assert "margin 0.5, jointly with other-seed" in report.outcomes(df).alt
-    shown = repr(report.direct_table(df))
+    assert "margin 0.5, jointly with other-seed" in show.outcomes(df).alt
+    shown = repr(show.direct_table(df))
     assert "margin" in shown and "other-seed" in shown and "query budget" not in shown
 
 
 @pytest.mark.parametrize("draw", ["queries", "words_changed"])
 def test_nothing_to_draw_is_an_error_that_says_what_to_run(draw):
     with pytest.raises(NoRecords, match="run the chapter"):
-        getattr(report, draw)(metrics.frames([]))
+        getattr(show, draw)(metrics.frames([]))
 
 
 def test_missing_bars_do_not_stop_the_grid():
     grid = metrics.headline(records(), [], [])
-    assert "recovery —" in report.accuracy_grid(grid).alt
+    assert "recovery —" in show.accuracy_grid(grid).alt
 
 
 def test_tables_show_the_measures():
     df = metrics.frames(records())
     shown = {
-        "headline_table": report.headline_table(metrics.headline(records(), replays(), clean())),
-        "clean_table": report.clean_table(metrics.clean(clean())),
-        "direct_table": report.direct_table(metrics.direct(df)),
-        "transfer_table": report.transfer_table(metrics.transfer(metrics.replay_frames(replays()))),
-        "pairs_table": report.pairs_table(metrics.pairs(records(), replays(), clean())),
-        "paper_table": report.paper_table(metrics.paper_comparison(records(), replays(), clean())),
-        "missing_table": report.missing_table(metrics.missing(records(), replays(), clean(), variants=["adversarial"])),
-        "per_class_report": report.per_class_report([0, 1, 1], [0, 0, 1], ["neg", "pos"]),
-        "latency_table": report.latency_table(LATENCY),
-        "adversarial_cost": report.adversarial_cost(
+        "headline_table": show.headline_table(metrics.headline(records(), replays(), clean())),
+        "clean_table": show.clean_table(metrics.clean(clean())),
+        "direct_table": show.direct_table(metrics.direct(df)),
+        "transfer_table": show.transfer_table(metrics.transfer(metrics.replay_frames(replays()))),
+        "pairs_table": show.pairs_table(metrics.pairs(records(), replays(), clean())),
+        "paper_table": show.paper_table(metrics.paper_comparison(records(), replays(), clean())),
+        "missing_table": show.missing_table(metrics.missing(records(), replays(), clean(), variants=["adversarial"])),
+        "per_class_report": show.per_class_report([0, 1, 1], [0, 0, 1], ["neg", "pos"]),
+        "latency_table": show.latency_table(LATENCY),
+        "adversarial_cost": show.adversarial_cost(
             {"seconds": 3.0}, {"seconds": 4.0, "attack_seconds": 5.5, "attack_queries": 1234}, 0.25
         ),
     }
@@ -268,42 +269,42 @@ def test_tables_show_the_measures():
 
 
 def test_tables_of_nothing_say_so():
-    assert "not run" in repr(report.paper_table(metrics.paper_comparison([], [], [])))
-    assert "no cell" in repr(report.missing_table(metrics.missing([], [], [])))
+    assert "not run" in repr(show.paper_table(metrics.paper_comparison([], [], [])))
+    assert "no cell" in repr(show.missing_table(metrics.missing([], [], [])))
     nothing = metrics.frames([])
     for thing in (
-        report.headline_table(metrics.headline([], [], [])), report.clean_table(metrics.clean([])),
-        report.direct_table(metrics.direct(nothing)), report.pairs_table(metrics.pairs([])),
-        report.transfer_table(metrics.transfer(metrics.replay_frames([]))), report.latency_table({}),
+        show.headline_table(metrics.headline([], [], [])), show.clean_table(metrics.clean([])),
+        show.direct_table(metrics.direct(nothing)), show.pairs_table(metrics.pairs([])),
+        show.transfer_table(metrics.transfer(metrics.replay_frames([]))), show.latency_table({}),
     ):  # fmt: skip
         assert "(no rows)" in repr(thing) and "(no rows)" in thing.html
 
 
 def test_cost_that_was_not_measured_is_not_run():
-    assert repr(report.adversarial_cost({"seconds": 3.0}, {})).count("not run") == 6
+    assert repr(show.adversarial_cost({"seconds": 3.0}, {})).count("not run") == 6
 
 
 def test_headline_text_of_a_run_directory(tmp_path):
     with pytest.raises(NoRecords):
-        report.headline_text(tmp_path)
+        show.headline_text(tmp_path)
     for stage, kind, made in (("attacks", Record, records()[:3]), ("replays", Replay, replays())):
         folder = Folder(tmp_path / stage / "one", kind)
         folder.open({})
         for r in made:
             folder.append(r)
         folder.close()
-    text = report.headline_text(tmp_path)
+    text = show.headline_text(tmp_path)
     assert "33.3 % [6.1, 79.2], n 3" in text and "100.0 % [20.7, 100.0], n 1" in text and "not run" in text
 
 
 def test_seeds_show_where_they_differ_from_0():
     grid = metrics.headline([record(), record(seed=3)], [], [])
-    assert report.headline(grid)["seed"].tolist() == [0, 3]
-    assert "seed" not in report.headline(metrics.headline([record()], [], []))
+    assert show.headline(grid)["seed"].tolist() == [0, 3]
+    assert "seed" not in show.headline(metrics.headline([record()], [], []))
 
 
 def test_print_table_aligns_and_cannot_steer_a_terminal(capsys):
-    report.print_table(pd.DataFrame({"name": ["a", "\x1b[2Jbb"], "value": [0.123456, None]}, dtype=object))
+    show.print_table(pd.DataFrame({"name": ["a", "\x1b[2Jbb"], "value": [0.123456, None]}, dtype=object))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "name    value" and lines[2] == "a       0.1235" and lines[3] == "␛[2Jbb  not run"
 
@@ -322,7 +323,7 @@ def test_p_values(p, said):
 
 def test_report_imports_no_engine():
     code = (
-        "import sys, qrsupport.report, qrsupport.metrics;"
+        "import sys, qrsupport.report.show, qrsupport.analysis.metrics;"
         "print({'torch','textattack','onnxruntime','transformers'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

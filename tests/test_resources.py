@@ -10,20 +10,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from qrsupport import (
-    config,
-    embedded,
-    encoder,
-    offline,
-    pretrained,
-    published,
-    resources,
-    sources,
-    tagging,
-    thesaurus,
-    universal,
-)
+from qrsupport import config, offline
+from qrsupport.data import embedded
 from qrsupport.errors import BadData, MissingResource, NoNetwork, StaleArtefact, UnknownName
+from qrsupport.lexicons import published, resources, sources, tagging, thesaurus, universal, word_encoder
+from qrsupport.training import pretrained
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
 real = pytest.mark.skipif(not REAL, reason="QRSUPPORT_DATA is not set")
@@ -306,4 +297,4 @@ def test_local_neighbours_and_tagger():
 
 def test_json_of_parts_is_stable(alone):
     assert json.loads(json.dumps(resources.load("embedded").parts)) == resources.load("embedded").parts
-    assert isinstance(resources.load("embedded").encoder, encoder.Encoder)
+    assert isinstance(resources.load("embedded").encoder, word_encoder.Encoder)

@@ -7,7 +7,10 @@ import pytest
 import torch
 import transformers as hf
 
-from qrsupport import data, export, pipeline, rounding, simulate, store
+from qrsupport import pipeline, store
+from qrsupport.data import datasets
+from qrsupport.quantization import export, simulate
+from qrsupport.training import rounding
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -44,7 +47,7 @@ def test_the_model_is_as_before_afterwards():
 
 def test_torch_while_rounding_is_what_is_executed(tiny, tmp_path):
     """The base checkpoint, rounded in torch, against its simulation in ONNX Runtime: the same labels, nearly the same logits."""
-    texts = data.load(tiny).eval_split().texts[:60]
+    texts = datasets.load(tiny).eval_split().texts[:60]
     executed = pipeline.classifier(tiny, "w6a6")
     model, _ = export._load(pipeline.checkpoint(tiny))
     with torch.no_grad(), rounding.rounded(model, 6):

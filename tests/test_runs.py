@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from qrsupport import catalog, cli, config, holdings, metrics, records, report, runs, store, tabular
+from qrsupport import catalog, cli, config, holdings, records, store
+from qrsupport.analysis import export_tables, metrics, runs
 from qrsupport.errors import BadParameter, NoRecords, QRError, UnknownName
 from qrsupport.records import Folder, Record, Replay, Status
+from qrsupport.report import show
 
 TEXTS = ["=cmd|' /C calc'!A0", 'a "quoted", text\nof two lines', "naïve 电影 \U0001f44d", "'tis", "lone \ud800", "\ttab"]
 
@@ -63,17 +65,17 @@ def test_runs_with_other_parameters_are_other_rows_and_break_no_table(tmp_path, 
     assert metrics.missing(*found).empty
     pairs = metrics.pairs(*found, among=catalog.PAPER_VARIANTS)
     assert (pairs["n"] == 6).all()
-    for shown in (report.paper_table(metrics.paper_comparison(*found)), report.accuracy_grid(grid),
-                  report.transfer_table(metrics.transfer(metrics.replay_frames(found[1])))):  # fmt: skip
+    for shown in (show.paper_table(metrics.paper_comparison(*found)), show.accuracy_grid(grid),
+                  show.transfer_table(metrics.transfer(metrics.replay_frames(found[1])))):  # fmt: skip
         assert shown._repr_html_()
-    assert report.headline_text(tmp_path)
+    assert show.headline_text(tmp_path)
 
 
 def test_rows_are_named_by_what_differs_and_only_where_something_differs(tmp_path):
     stored(tmp_path / "one", per_channel=True, epochs=1)
     grid = metrics.headline(*runs.load(tmp_path / "one"))
     assert set(grid["variant"]) == set(catalog.PAPER_VARIANTS) and set(grid["setting"]) == {""}
-    assert "setting" not in report.headline(grid)
+    assert "setting" not in show.headline(grid)
     stored(tmp_path / "two")
     stored(tmp_path / "two", per_channel=True)
     assert set(metrics.headline(*runs.load(tmp_path / "two"))["variant"]) == {
@@ -81,7 +83,7 @@ def test_rows_are_named_by_what_differs_and_only_where_something_differs(tmp_pat
     }  # fmt: skip
     stored(tmp_path / "two", train_limit=60)
     grid = metrics.headline(*runs.load(tmp_path / "two"))
-    assert set(grid["setting"]) == {"", "train_limit=60"} and "setting" in report.headline(grid)
+    assert set(grid["setting"]) == {"", "train_limit=60"} and "setting" in show.headline(grid)
 
 
 def test_variants_with_options_of_their_own_are_compared_with_the_same_fp32(tmp_path):
@@ -163,14 +165,14 @@ def test_export_holds_every_record_and_survives_the_round_trip(tmp_path):
 
 def test_the_mark_before_a_formula_can_be_taken_off():
     for text in [*TEXTS, "", "-1", "''x", "plain"]:
-        shown = tabular.marked(text)
+        shown = export_tables.marked(text)
         assert (shown[1:] if shown.startswith("'") else shown) == text
         assert shown == text or shown == f"'{text}"
 
 
 def test_the_data_dictionary_names_every_column(tmp_path):
     stored(tmp_path)
-    tabular.export(tmp_path, tmp_path / "out")
+    export_tables.export(tmp_path, tmp_path / "out")
     page = (tmp_path / "out" / "README.md").read_text("utf-8")
     for name in ("records", "replays", "clean"):
         for column in pd.read_parquet(tmp_path / "out" / f"{name}.parquet"):
@@ -181,5 +183,5 @@ def test_the_data_dictionary_names_every_column(tmp_path):
 
 def test_export_of_nothing_is_named(tmp_path):
     with pytest.raises(NoRecords, match="nothing is recorded"):
-        tabular.export(tmp_path, tmp_path / "out")
+        export_tables.export(tmp_path, tmp_path / "out")
     assert issubclass(NoRecords, QRError) and not (tmp_path / "out").exists()

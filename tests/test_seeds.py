@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qrsupport import seeds, store
+from qrsupport import store
 from qrsupport.errors import StaleArtefact
+from qrsupport.report import seeds
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "book" / "results" / "quick-seeds.json"

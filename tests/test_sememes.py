@@ -2,8 +2,8 @@
 
 import pytest
 
-from qrsupport import sememes
 from qrsupport.errors import BadData, MissingResource
+from qrsupport.lexicons import sememes
 
 GLOSSARY = """美好 ADJ good|好
 优良 ADJ good|好

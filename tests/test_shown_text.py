@@ -10,7 +10,11 @@ import sys
 import pytest
 from markdown_it import MarkdownIt
 
-from qrsupport import book, data, figures, report, shown, train
+from qrsupport import escaping
+from qrsupport.book import build
+from qrsupport.data import datasets
+from qrsupport.report import figures, show
+from qrsupport.training import fine_tuning
 
 NASTY = [
     "<img src=x onerror=alert(1)>", "a | b", "[link](javascript:alert(1))", "![x](y)", "**bold** _it_ `code` ~~gone~~",
@@ -21,28 +25,28 @@ NASTY = [
 @pytest.mark.parametrize("text", NASTY)
 def test_markdown_shows_text_as_it_is(text):
     """In a heading, in an item and in a cell of a table."""
-    m = shown.markdown(text)
+    m = escaping.markdown(text)
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     tokens = page.parse(f"# {m} end\n\n- item: {m}\n\n| a | b |\n| --- | --- |\n| {m} | c |\n")
     inline = [t for t in tokens if t.type == "inline"]
     assert {c.type for t in inline for c in t.children} <= {"text", "text_special"}
     found = ["".join(c.content for c in t.children) for t in inline]
-    assert found == [f"{shown.visible(text)} end", f"item: {shown.visible(text)}", "a", "b", shown.visible(text), "c"]
+    assert found == [f"{escaping.visible(text)} end", f"item: {escaping.visible(text)}", "a", "b", escaping.visible(text), "c"]
 
 
 def test_a_card_holds_no_markup_of_its_names(tiny, tmp_path):
     """Backbone, data set and classes; as the card reaches chapter 1's page."""
     p = dataclasses.replace(tiny, backbone=NASTY[0], dataset=NASTY[1])
-    dataset = dataclasses.replace(data.load(tiny), labels=(NASTY[0], NASTY[2]))
+    dataset = dataclasses.replace(datasets.load(tiny), labels=(NASTY[0], NASTY[2]))
     last = {"validation loss": 0.1, "validation accuracy": 0.5}
-    card = train.card(p, dataset, 0, 1, last, "cpu")
+    card = fine_tuning.card(p, dataset, 0, 1, last, "cpu")
     page = MarkdownIt("commonmark").enable("table").render(card)
     assert "onerror" in page and not re.search("<img|<a |<em|<strong", page)
 
 
 def test_a_dollar_sign_in_a_figure_is_a_dollar_sign():
     measures = {"$a_b$ $": {"median": 1.0, "low": 0.5, "high": 2.0}, "$\\frac{": {"median": 2.0, "low": 1.0, "high": 3.0}}
-    assert figures.latency(measures).png and report.latency_table(measures)
+    assert figures.latency(measures).png and show.latency_table(measures)
 
 
 def test_a_published_notebook_names_no_place(tmp_path, monkeypatch):
@@ -50,11 +54,11 @@ def test_a_published_notebook_names_no_place(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     (runs / "chapters").mkdir(parents=True)
     cell = {"cell_type": "code", "metadata": {"papermill": {"start_time": "now"}, "tags": ["x"]}, "source": f"run_dir = '{runs}'",
-            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"{home}/other {home}2 {book.config.project()}/a"}]}  # fmt: skip
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"{home}/other {home}2 {build.config.project()}/a"}]}  # fmt: skip
     content = {"cells": [cell], "metadata": {"papermill": {"input_path": str(home / "x")}, "kernelspec": {"name": "mine"}}}
     file = runs / "chapters" / "01.ipynb"
     file.write_text(json.dumps(content))
-    found = json.loads(book.published(file))
+    found = json.loads(build.published(file))
     assert found["cells"][0]["metadata"] == {"tags": ["x"]} and "papermill" not in found["metadata"]
     assert found["metadata"]["kernelspec"]["name"] == "python3"
     assert found["cells"][0]["source"] == "run_dir = 'run_dir'"

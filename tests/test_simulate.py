@@ -9,8 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from qrsupport import catalog, config, data, pipeline, simulate, victim, weights
+from qrsupport import catalog, config, pipeline
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadParameter
+from qrsupport.quantization import simulate, victim, weights
 
 N = 150
 
@@ -18,7 +20,7 @@ N = 150
 @pytest.fixture(scope="module")
 def logits(tiny):
     """The logits of a variant on some texts of the evaluation split, by its name."""
-    texts = data.load(tiny).eval_split().texts[:N]
+    texts = datasets.load(tiny).eval_split().texts[:N]
     return lambda name: pipeline.classifier(tiny, name)(texts)
 
 

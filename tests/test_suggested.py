@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from qrsupport import chapters, config, data, report, runs
+from qrsupport import config
+from qrsupport.analysis import runs
+from qrsupport.book import chapters
+from qrsupport.data import datasets
+from qrsupport.report import show
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "nbs").glob("*.ipynb")), ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
@@ -62,7 +66,7 @@ def made_small(chapter, given):
 
 def own_file(folder):
     """The file that the pages call reviews.csv: 300 of the generated sentences with their classes."""
-    rows = data.generated("embedded")["train"][:300]
+    rows = datasets.generated("embedded")["train"][:300]
     with open(folder / "reviews.csv", "w", encoding="utf-8", newline="") as f:
         csv.writer(f).writerows([("text", "label"), *((text, ("bad", "good")[label]) for text, label in rows)])
     return str(folder / "reviews.csv")
@@ -126,7 +130,7 @@ def test_no_suggested_command_breaks_a_chapter(turn, tmp_path, monkeypatch, caps
         ran.append(f"{page}: {command}" + (f" (left out: {reason})" if reason else ""))
     execute("compare", {})
     execute("compare", {"setting": "per_channel=false"})
-    shown = report.headline_text(tmp_path / "runs")
+    shown = show.headline_text(tmp_path / "runs")
     with capsys.disabled():
         print("\n" + "\n".join(ran))
     assert len([line for line in ran if "left out" not in line]) >= 9

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport.texts import AttackedText, Text
+from qrsupport.attacks.attacked_text import AttackedText, Text
 
 words = st.one_of(
     st.sampled_from(

@@ -9,8 +9,10 @@ import pytest
 import torch
 import transformers as hf
 
-from qrsupport import backbones, catalog, config, data, pipeline, provenance, store, train
+from qrsupport import catalog, config, pipeline, provenance, store
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
+from qrsupport.training import backbones, fine_tuning
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +88,14 @@ def test_checkpoint_loads_with_the_data_sets_labels_and_no_pickle(short):
 
 def test_history_and_card_say_what_happened(tiny):
     path = pipeline.checkpoint(tiny)
-    table = train.history(path)
+    table = fine_tuning.history(path)
     ends = table.dropna(subset="validation accuracy")
     assert list(ends.epoch) == [1, 2, 3]
     assert table.step.is_monotonic_increasing and table.seconds.is_monotonic_increasing
     assert table["train loss"].iloc[-1] < table["train loss"].iloc[0]
     card = (path / "card.md").read_text()
     for word in (
-        data.load(tiny).fingerprint,
+        datasets.load(tiny).fingerprint,
         "| seed | 0 |",
         torch.__version__,
         f"{ends['validation accuracy'].iloc[-1]:.4f}",
@@ -104,17 +106,17 @@ def test_history_and_card_say_what_happened(tiny):
 
 
 def test_a_short_training_beats_the_larger_class(tiny):
-    labels = data.load(tiny).validation.labels
+    labels = datasets.load(tiny).validation.labels
     larger = max(labels.count(c) for c in set(labels)) / len(labels)
-    best = train.history(pipeline.checkpoint(tiny))["validation accuracy"].max()
+    best = fine_tuning.history(pipeline.checkpoint(tiny))["validation accuracy"].max()
     assert best > larger + 0.05
 
 
 def test_extra_examples_are_learned_from(short, tmp_path):
-    dataset = data.load(short)
+    dataset = datasets.load(short)
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    train.fine_tune(short, dataset, tmp_path / "a")
-    train.fine_tune(short, dataset, tmp_path / "b", (["a strange text"] * 30, [1] * 30))
+    fine_tuning.fine_tune(short, dataset, tmp_path / "a")
+    fine_tuning.fine_tune(short, dataset, tmp_path / "b", (["a strange text"] * 30, [1] * 30))
     one, two = (json.loads((tmp_path / f / "history.json").read_text()) for f in "ab")
     assert two[-1]["step"] > one[-1]["step"]
     assert "added to the training split: 30" in (tmp_path / "b" / "card.md").read_text()
@@ -207,7 +209,7 @@ def test_length_beyond_the_positions_is_refused(short, local):
 
 
 def test_vocabulary_does_not_depend_on_the_process():
-    code = "from qrsupport import backbones as b; print(sorted(b.vocabulary(['a good film, café', 'bad ones'] * 3).items()))"
+    code = "from qrsupport.training import backbones as b; print(sorted(b.vocabulary(['a good film, café', 'bad ones'] * 3).items()))"
     seen = {
         subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True).stdout
         for _ in range(3)

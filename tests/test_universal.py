@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from qrsupport import attacks, offline, pretrained, resources, sources, universal
+from qrsupport import offline
+from qrsupport.attacks import wiring
 from qrsupport.errors import BadCheckpoint, MissingResource
+from qrsupport.lexicons import resources, sources, universal
+from qrsupport.training import pretrained
 
 here = pytest.mark.skipif(
     not pretrained.at_hand(universal.NAME), reason=f"not fetched; `qrsupport fetch {universal.NAME}`"
@@ -127,8 +130,8 @@ def test_any_string_has_a_unit_vector(encoder, text):
 
 @here
 def test_the_recipes_own_threshold_applies(encoder):
-    assert attacks.Encoded(encoder, threshold=0.84, metric="angular").threshold == 0.84
-    assert attacks.Encoded(encoder, threshold=0.94, metric="cosine").threshold == 0.94
+    assert wiring.Encoded(encoder, threshold=0.84, metric="angular").threshold == 0.84
+    assert wiring.Encoded(encoder, threshold=0.94, metric="cosine").threshold == 0.94
     assert encoder.similarity("the film is good", "the film is fine") > encoder.similarity("the film is good", "no")
 
 

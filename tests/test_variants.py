@@ -9,21 +9,11 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import (
-    catalog,
-    classifiers,
-    data,
-    ensembles,
-    export,
-    ladder,
-    pipeline,
-    store,
-    train,
-    variants,
-    victim,
-    weights,
-)
+from qrsupport import catalog, pipeline, store
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, UnknownName
+from qrsupport.quantization import classifiers, ensembles, export, precisions, variants, victim, weights
+from qrsupport.training import fine_tuning
 
 
 @pytest.mark.parametrize("backbone", ["bert-small", "distilbert-small"])
@@ -48,7 +38,7 @@ def test_int8_is_smaller_and_nearly_the_same(tiny):
     assert about["precision"] == about["variant"] == "int8-dynamic"
     assert about["options"] == {"per_channel": False, "reduce_range": False, "weight_type": "QInt8"}
     assert about["bytes"] == (int8 / "model.onnx").stat().st_size < 0.4 * weights.size(fp32 / "model.onnx")
-    texts = data.load(tiny).eval_split().texts[:100]
+    texts = datasets.load(tiny).eval_split().texts[:100]
     a, b = (victim.predict(classifiers.load(path), texts) for path in (fp32, int8))
     assert 0 < np.abs(a - b).max() < 0.5 and (a.argmax(1) == b.argmax(1)).mean() > 0.9
 
@@ -103,7 +93,7 @@ def test_unknown_variant(tiny):
 def test_every_variant_has_a_precision_and_a_checkpoint():
     for entry in catalog.VARIANTS.values():
         known = ensembles.RULES if entry.members else variants.PRECISIONS
-        assert entry.precision in known and entry.checkpoint in train.OPTIONS
+        assert entry.precision in known and entry.checkpoint in fine_tuning.OPTIONS
 
 
 def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
@@ -147,7 +137,7 @@ def test_quantizing_leaves_the_folder_of_the_32_bit_variant_alone(tiny):
     fp32 = pipeline.variant(p, "fp32")
     (fp32 / "model-inferred.onnx").mkdir()
     for name in AT_ONCE:
-        ladder.MADE[name](p, data.load(p), fp32, fp32.parent / f"{name}.onnx")
+        precisions.MADE[name](p, datasets.load(p), fp32, fp32.parent / f"{name}.onnx")
         assert (fp32.parent / f"{name}.onnx").is_file()
     assert (fp32 / "model-inferred.onnx").is_dir()
 
@@ -156,7 +146,7 @@ def test_processes_quantize_one_checkpoint_at_the_same_time(tiny):
     fp32 = pipeline.variant(tiny, "fp32")
     before = {f.name: store.sha256(f) for f in fp32.iterdir()}
     code = (
-        "import sys; from pathlib import Path; from qrsupport import ladder, config\n"
+        "import sys; from pathlib import Path; from qrsupport.quantization import precisions as ladder; from qrsupport import config\n"
         "fp32, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "for i in range(4): ladder.MADE[name](config.Parameters(), None, fp32, target)"
     )

@@ -10,8 +10,10 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from qrsupport import classifiers, data, pipeline, victim
+from qrsupport import pipeline
+from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint
+from qrsupport.quantization import classifiers, victim
 
 ODD = [
     "",
@@ -40,7 +42,7 @@ def int8(tiny):
 
 @pytest.fixture(scope="module")
 def texts(tiny):
-    return data.load(tiny).eval_split().texts[:48]
+    return datasets.load(tiny).eval_split().texts[:48]
 
 
 def test_answer_does_not_depend_on_the_company(classifier, texts):
@@ -91,7 +93,7 @@ def test_unusable_folder_is_refused_naming_the_file(int8, tmp_path, name, spoil)
 
 
 def test_asking_needs_neither_torch_nor_transformers():
-    code = "import sys, qrsupport.victim as v; print({'torch', 'transformers', 'textattack'} & set(sys.modules))"
+    code = "import sys, qrsupport.quantization.victim as v; print({'torch', 'transformers', 'textattack'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr
 

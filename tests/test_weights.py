@@ -7,7 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
-from qrsupport import classifiers, data, export, pipeline, weights
+from qrsupport import pipeline
+from qrsupport.data import datasets
+from qrsupport.quantization import classifiers, export, weights
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_the_weights_are_the_checkpoints_own(tiny, fp32):
 
 
 def test_answers_are_those_of_a_file_that_holds_its_weights(tiny, fp32, whole):
-    texts = data.load(tiny).eval_split().texts[:40]
+    texts = datasets.load(tiny).eval_split().texts[:40]
     assert np.array_equal(classifiers.load(fp32)(texts), classifiers.load(whole)(texts))
 
 

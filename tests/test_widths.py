@@ -2,8 +2,10 @@
 
 import pytest
 
-from qrsupport import catalog, metrics, records, widths
+from qrsupport import catalog, records
+from qrsupport.analysis import metrics
 from qrsupport.errors import NoRecords
+from qrsupport.report import widths
 
 NAMES = ("fp32", "int8-dynamic", "w4", "a4", "w4a4")
 

@@ -12,7 +12,10 @@ import dataclasses
 import sys
 import time
 
-from qrsupport import company, config, data, pipeline, search, tasks
+from qrsupport import config, pipeline
+from qrsupport.attacks import one_example, tasks
+from qrsupport.data import datasets
+from qrsupport.quantization import batching
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--backbone", default="minilm-l6")
@@ -26,18 +29,18 @@ parser.add_argument("--target", type=float, default=1.6)
 parser.add_argument("--train-limit", type=int, default=0)
 
 
-def searchers(p: config.Parameters) -> dict[str, search.Searcher]:
+def searchers(p: config.Parameters) -> dict[str, one_example.Searcher]:
     """One ready to attack with each kernel."""
     task = tasks.Task(p, "int8-dynamic", pipeline.variant(p, "int8-dynamic"), "benchmark")
-    found, measured = {}, company.saturates
+    found, measured = {}, batching.saturates
     for name, exact in (("exact", True), ("fastest", False)):
-        company.saturates = lambda exact=exact: exact
-        found[name] = search.Searcher(task)
-    company.saturates = measured
+        batching.saturates = lambda exact=exact: exact
+        found[name] = one_example.Searcher(task)
+    batching.saturates = measured
     return found
 
 
-def turn(searcher: search.Searcher, examples) -> tuple[float, list]:
+def turn(searcher: one_example.Searcher, examples) -> tuple[float, list]:
     """(seconds, the records without their timing) of one turn."""
     start = time.perf_counter()
     made = [dataclasses.replace(searcher(example), timing={}) for example in examples]
@@ -49,11 +52,11 @@ def main() -> int:
     given = vars(parser.parse_args())
     turns, target = given.pop("turns"), given.pop("target")
     p = config.make(**{name: value for name, value in given.items() if value})
-    if not company.kernel_is_exact(False):
+    if not batching.kernel_is_exact(False):
         print("this machine's fastest 8-bit kernel saturates, so the exact one stays in use: nothing to compare")
         return 0
-    split = data.load(p).eval_split()
-    chosen = data.sample(split, p.n, p.attack_seed)
+    split = datasets.load(p).eval_split()
+    chosen = datasets.sample(split, p.n, p.attack_seed)
     examples = [tasks.Example(at, split.ids[i], split.texts[i], split.labels[i]) for at, i in enumerate(chosen)]
     ready = searchers(p)
     for searcher in ready.values():

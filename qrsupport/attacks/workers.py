@@ -1,0 +1,139 @@
+"""Attacking with several processes: each has its own one-thread sessions; the order of examples changes nothing.
+
+Workers are forked from a server that has imported what they need once, so that a new one starts
+at once and read-only tables are shared.  A worker that dies takes no example with it: those in
+flight run again, each alone, and one that twice kills a worker of its own gets an error record.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
+
+from .. import disk, records
+from ..errors import StorageError
+from . import one_example
+from .tasks import record
+
+SHARED = Path("/dev/shm")
+"""Where Linux keeps the semaphores by which processes take turns."""
+_searcher = None
+
+
+def begin(task) -> None:
+    """Makes this process a worker for `task`."""
+    global _searcher
+    follow_parent()
+    import torch
+
+    torch.set_num_threads(1)
+    _searcher = one_example.Searcher(task)
+
+
+def follow_parent() -> None:
+    """Leaves Ctrl-C to the parent process, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Waits for the parent process to end, however it ends, then ends this one."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def search_one(example) -> records.Record:
+    """The record of one example, made in a worker."""
+    return _searcher(example)
+
+
+def start_server() -> None:
+    """Starts the server that workers are forked from with Ctrl-C blocked, so that it is deaf to it while it imports."""
+    resource_tracker.ensure_running()  # starting it ends every block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def pool(task, processes: int) -> ProcessPoolExecutor:
+    """Worker processes for `task`.
+
+    Raises StorageError if the machine gives them no shared memory or no sockets.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["qrsupport.attacks.one_example"])
+    try:
+        start_server()
+        return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
+    except OSError as e:
+        said = disk.refusal(e, SHARED) or f"{SHARED}: {e}"
+        raise StorageError(f"{said}; worker processes need it, workers=1 does without") from e
+
+
+def stop(executor: ProcessPoolExecutor) -> None:
+    """Ends the workers at once, whatever they are doing."""
+    processes = list((executor._processes or {}).values())
+    for process in processes:
+        process.terminate()
+    executor.shutdown(wait=False, cancel_futures=True)
+
+
+class Crew:
+    """`size` workers for a task, to be used in a `with`."""
+
+    def __init__(self, task, size: int):
+        self.task, self.size, self.executor = task, size, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.executor:
+            stop(self.executor)
+
+    def outcomes(self, todo: list) -> Iterator[records.Record]:
+        """The records of the examples in `todo`, as they finish; long texts begin first, so that none is left at the end."""
+        waiting = deque(sorted(todo, key=lambda example: len(example.text), reverse=True))
+        while waiting:
+            for example in (yield from self._together(waiting)):
+                yield self._alone(example)
+
+    def _together(self, waiting: deque) -> Iterator[records.Record]:
+        """Empties `waiting`; if a worker dies, returns the examples that were in flight."""
+        self.executor = self.executor or pool(self.task, self.size)
+        running = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * self.size:
+                    example = waiting.popleft()
+                    running[self.executor.submit(search_one, example)] = example
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    record = future.result()
+                    del running[future]
+                    yield record
+            return []
+        except BrokenProcessPool:
+            stop(self.executor)
+            self.executor = None
+            return sorted(running.values(), key=lambda e: e.position)
+
+    def _alone(self, example) -> records.Record:
+        """The record of an example in a worker of its own; an error record if that dies, and a second one too."""
+        for _ in range(2):
+            executor = pool(self.task, 1)
+            try:
+                return executor.submit(search_one, example).result()
+            except BrokenProcessPool:
+                continue
+            finally:
+                stop(executor)
+        note = "WorkerDied: the process that attacked this example ended twice (out of memory?); rerun with workers=1"
+        return record(self.task, example, status=records.Status.error, note=note)

@@ -1,0 +1,175 @@
+"""Making the book: run the workflow, stage the executed chapters, build the site, print the headline."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from .. import catalog, config, store
+from ..errors import ChapterFailed
+from ..training import pretrained
+from . import chapters
+
+START, INSTEAD = "workflow.json", "bert-small"
+
+
+def runs(profile: str, given: dict) -> Path:
+    """The run directory of a profile: the one asked for, else one below _build for each profile and set of overrides,
+    so that no table mixes them."""
+    chosen = given.get("run_dir") or os.environ.get("QRSUPPORT_RUNS")
+    changed = {name: value for name, value in given.items() if name not in ("n", "workers", *config.PLACE)}
+    parts = ["runs", *([profile] if profile != "quick" else []), *([config.key(changed)] if changed else [])]
+    return Path(chosen or config.project() / "_build" / "-".join(parts)).absolute()
+
+
+def pages() -> list[str]:
+    """The files of the site that are not executed chapters."""
+    root = config.sources()
+    found = [root / "_config.yml", root / "_toc.yml", *(f for f in (root / "book").rglob("*") if f.is_file())]
+    return sorted(str(f) for f in found)
+
+
+def begin(run_dir: Path, jobs: int) -> None:
+    """Notes that a workflow of so many jobs starts now."""
+    print(f"{jobs} jobs to do (records in {run_dir})", file=sys.stderr, flush=True)
+    store.write_json(run_dir / "chapters" / START, {"started": time.time(), "jobs": jobs})
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, `2:05`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def progress(run_dir: Path, label: str, seconds: float) -> str:
+    """One line for a finished job: how many are done, how long it took, and about how long the rest will take.
+
+    The pace is that since the first job ended, which runs alone and is longer than most.
+    """
+    file = Path(run_dir) / "chapters" / START
+    if not file.exists():
+        return f"{label}: {duration(seconds)}"
+    note = json.loads(file.read_text("utf-8"))
+    ends = sorted(f.stat().st_mtime for f in file.parent.glob("*.ipynb") if f.stat().st_mtime >= note["started"])
+    line = f"[{len(ends)}/{note['jobs']}] {label}: {duration(seconds)}"
+    if len(ends) < 2:
+        return line
+    left = (ends[-1] - ends[0]) / (len(ends) - 1) * max(note["jobs"] - len(ends), 0)
+    return f"{line}, about {duration(left)} left"
+
+
+def stage(executed: list[Path]) -> Path:
+    """A folder with the sources of the site in which executed copies stand for the templates, and are not run again."""
+    root, folder = config.sources(), config.project() / "_build" / "site-src"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(root / "book", folder / "book")
+    shutil.copy(root / "_toc.yml", folder)
+    (folder / "nbs").mkdir()
+    for chapter, stem in chapters.TEMPLATES.items():
+        source = next((f for f in executed if f.name.startswith(stem)), chapters.template(chapter))
+        (folder / "nbs" / f"{stem}.ipynb").write_text(published(source), "utf-8")
+    settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
+    (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
+    return folder
+
+
+def published(notebook: Path) -> str:
+    """An executed notebook as it is given away: without when and where it ran, and no folder of this machine in it."""
+    content = json.loads(notebook.read_text("utf-8"))
+    for part in (content, *content["cells"]):
+        part["metadata"].pop("papermill", None)
+    content["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+    places = {Path(notebook).absolute().parents[1]: "run_dir", config.project(): ".", Path(sys.prefix): "python"}
+    places |= {Path(os.environ[name]): name for name in ("QRSUPPORT_DATA", "QRSUPPORT_CACHE") if os.environ.get(name)}
+    places |= {Path.home(): "~"}
+    for place, name in sorted(places.items(), key=lambda item: -len(str(item[0]))):
+        if len(place.parts) > 1:
+            text = re.sub(re.escape(json.dumps(str(place), ensure_ascii=False)[1:-1]) + r"(?![\w-])", name, text)
+    return text
+
+
+def site(executed: list[Path]) -> Path:
+    """Builds the site from executed chapters; returns its index.html.
+
+    Raises ChapterFailed with what jupyter-book said if it warns or fails.
+    """
+    root, folder = config.project(), stage([Path(f) for f in executed])
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(folder), "--path-output", str(root),
+               "-W", "-n", "--keep-going", "--all"]  # fmt: skip
+    done = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    store.write_text(root / "_build" / "site.log", done.stdout)
+    if done.returncode:
+        raise ChapterFailed(f"the site could not be built (all of it in _build/site.log):\n{done.stdout[-3000:]}")
+    return root / "_build" / "html" / "index.html"
+
+
+def wait(process: subprocess.Popen) -> int:
+    """The exit status of a process; an interrupt, which a terminal sends to both, is passed on when it has ended."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+
+
+def at_hand(profile: str, given: dict) -> dict:
+    """`given`, or, where a profile's pretrained weights are not on this machine, `given` with backbones that need none.
+
+    One line says so.  A backbone that `given` names is never replaced, nor is one that may be fetched.
+    """
+    backbones = catalog.PROFILES[profile].grid["backbone"] if profile in catalog.PROFILES else ()
+    missing = [name for name in backbones if name in pretrained.SOURCES and not pretrained.at_hand(name)]
+    if not missing or given.get("network"):
+        return given
+    if "backbone" not in given:
+        print(
+            f"the weights of {missing[0]} are not on this machine (`qrsupport fetch {missing[0]}` brings them): going on "
+            f"with {INSTEAD}, a small model from scratch, whose figures say little about the subject",
+            file=sys.stderr,
+        )
+    return {"backbone": INSTEAD, "backbones": f"t5-mini,{INSTEAD}"} | given
+
+
+def make(profile: str, given: dict, cores: int) -> None:
+    """Runs what has changed of a profile's workflow, builds the site, prints where it is, the headline and the time.
+
+    Raises ChapterFailed if a job failed; those that do not depend on it have run then.  Raises StorageError if it
+    failed for want of space where the workflow keeps its notes.
+    """
+    started, root = time.monotonic(), config.project()
+    given = at_hand(profile, given)
+    jobs = chapters.plan(profile, given)
+    for job in jobs:
+        chapters.template(job.chapter)
+    run_dir = runs(profile, given)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(config.sources() / "nbs" / "Snakefile"),
+               "--directory", str(root), "--cores", str(cores), "--keep-going", "--rerun-incomplete", "--nolock",
+               "--quiet", "all", "--config", f"profile={profile}",
+               f"parameters={json.dumps(given)}"]  # fmt: skip
+    with store.storage_errors(root / ".snakemake"), store.lock(root / "_build" / "workflow"):
+        code = wait(subprocess.Popen(command, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)}))
+        if code:
+            raise ChapterFailed(
+                "some jobs failed, see above and the newest file in .snakemake/log; running it again goes on from what is done"
+            )
+    print(f"\n{root / '_build' / 'html' / 'index.html'}\n")
+    print(headline(run_dir))
+    if run_dir != config.run_dir(config.Parameters()):
+        print(f"\nthese records again: {chapters.reader(run_dir)}")
+    print(f"\ntime taken: {duration(time.monotonic() - started)}")
+
+
+def headline(run_dir: Path) -> str:
+    """The headline table of the records in a run directory, as text."""
+    from ..report import show
+
+    return show.headline_text(run_dir)

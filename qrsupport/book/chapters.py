@@ -1,0 +1,305 @@
+"""Chapters as jobs: the plan of a profile, and running one chapter with checked parameters.
+
+A chapter is a notebook under nbs/ with one cell tagged `parameters`.  A job is a chapter with a
+parameter set; its output is the executed copy, written whole or not at all, and that file is the
+workflow's resume state.
+"""
+
+import ast
+import dataclasses
+import itertools
+import json
+import logging
+import re
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .. import catalog, config, store
+from ..data import datasets
+from ..errors import ChapterFailed, NoRecords, QRError, StorageError, UnknownName
+from ..lexicons import resources
+from ..training import backbones
+
+TEMPLATES = {
+    "finetune": "01-finetune",
+    "quantize": "02-quantize",
+    "attack": "03-attack",
+    "adversarial": "04-adversarial",
+    "compare": "05-compare",
+    "bitwidths": "06-bitwidths",
+    "controls": "07-controls",
+    "aware": "08-aware",
+    "ensembles": "09-ensembles",
+    "architectures": "10-architectures",
+}
+NAMED = ("dataset", "backbone", "attack", "variant")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A chapter with its parameters (those that differ from the defaults).
+
+    `after` names the jobs that must run first, `reads` those whose records it reads, so that it
+    runs again when they have.
+    """
+
+    chapter: str
+    name: str
+    parameters: dict = dataclasses.field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+
+    @property
+    def arguments(self) -> str:
+        """The parameters as `qrsupport run` takes them, quoted for a shell."""
+        return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in sorted(self.parameters.items()))
+
+
+def template(chapter: str) -> Path:
+    """The notebook of a chapter.
+
+    Raises UnknownName if there is no such chapter, StorageError outside a checkout if none was installed.
+    """
+    if chapter not in TEMPLATES:
+        raise UnknownName("chapter", chapter, TEMPLATES)
+    path = config.sources() / "nbs" / f"{TEMPLATES[chapter]}.ipynb"
+    if not path.exists():
+        raise StorageError(f"{path} is missing; run this from inside a checkout of the project")
+    return path
+
+
+def parse(chapter: str, pairs) -> dict:
+    """Checked parameters of a chapter from (name, text) pairs, as given on a command line.
+
+    Raises UnknownName or BadParameter, naming the value.
+    """
+    if chapter not in TEMPLATES:
+        raise UnknownName("chapter", chapter, TEMPLATES)
+    own = config.CHAPTERS[chapter]
+    for name, _ in pairs:
+        if name not in own:
+            raise UnknownName(f"parameter of the chapter {chapter!r}", name, own)
+    return {name: config.parse(name, text) for name, text in pairs}
+
+
+def check(chapter: str, given: dict) -> None:
+    """Refuses what cannot be had before a kernel starts: a backbone, the data, the words of an attack.
+
+    Raises as `backbones.check`, `data.load` and `resources.check`, and NoRecords where there is nothing to compare.
+    """
+    if chapter == "compare":
+        _need_records(config.run_dir(config.make(**given)))
+    own, p = config.CHAPTERS[chapter], config.make(**given)
+    named = config.split(p.backbones) if "backbones" in own else [p.backbone] if "backbone" in own else []
+    for backbone in named:
+        backbones.check(dataclasses.replace(p, backbone=backbone))
+    if "dataset" in own and not datasets.fetched(p):
+        datasets.load(p)
+    for name in ("attack", *(["adversarial_attack"] if chapter == "adversarial" else [])):
+        if name in own:
+            if getattr(p, name) in catalog.ATTACKS:  # a recipe of the reader's own is looked at when it is imported
+                resources.check(p.resources, p.network, getattr(p, name))
+
+
+def _need_records(run_dir: Path) -> None:
+    """Raises NoRecords if a run directory holds none, with the command that reads those of each one beside it."""
+    others = sorted({file.parents[2] for file in run_dir.parent.glob("*/attacks/*/meta.json")})
+    if run_dir not in others:
+        hint = f"others hold some: {'; '.join(map(reader, others))}" if others else "run the attack chapter or `make book`"
+        raise NoRecords(f"no records under {run_dir}; {hint}")
+
+
+def reader(run_dir: Path) -> str:
+    """The command that shows the records of a run directory."""
+    return f"qrsupport run compare -p run_dir {shlex.quote(str(run_dir))}"
+
+
+def plan(profile: str, given: dict | None = None) -> list[Job]:
+    """The jobs of a profile, in an order in which they can run.
+
+    `given` overrides the profile's parameters; one that is a name of the grid narrows the grid to
+    it.  Raises UnknownName for an unknown profile or parameter, BadParameter for a bad value.
+    """
+    if profile not in catalog.PROFILES:
+        raise UnknownName("profile", profile, catalog.PROFILES)
+    entry, given = catalog.PROFILES[profile], dict(given or {})
+    for name, content in given.items():
+        config.check(name, content)
+    grid = {name: (given[name],) if name in given else choices for name, choices in entry.grid.items()}
+    jobs = []
+    for dataset, backbone in itertools.product(grid["dataset"], grid["backbone"]):
+        jobs += _models(entry, given, dataset, backbone, grid["attack"])
+    first = {"dataset": grid["dataset"][0], "attack": grid["attack"][0]}
+    jobs.insert(1, _job("architectures", entry, given, first))  # long: begins at once, with what no other chapter makes
+    records = tuple(j.name for j in jobs)
+    return [*jobs, _job("compare", entry, given, {}, reads=records)]
+
+
+def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Job]:
+    """The jobs of one dataset and backbone: fine-tune, then quantize and adversarial training, then the attacks."""
+    model = {"dataset": dataset, "backbone": backbone}
+    tune = _job("finetune", entry, given, model)
+    quantize = _job("quantize", entry, given, model, (tune,))
+    train = _job("adversarial", entry, given, model | {"attack": attacks[0]}, (tune,))
+    first = [variant for variant in catalog.PAPER_VARIANTS if variant != "fp32"]
+    jobs = [tune, quantize, train]
+    for attack, variant in itertools.product(attacks, catalog.PAPER_VARIANTS):
+        targets = ("fp32", *first) if variant == "fp32" else ("fp32", variant)
+        values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
+        jobs.append(_job("attack", entry, given, values, (quantize, train) if "adversarial" in targets else (quantize,)))
+    controls = _job("controls", entry, given, model | {"attack": attacks[0]}, (quantize,))
+    aware = _job("aware", entry, given, model | {"attack": attacks[0]}, (controls,))  # which made the other seed
+    others = [_job(name, entry, given, model | {"attack": attacks[0]}, (quantize,)) for name in ("bitwidths", "ensembles")]
+    jobs += [controls, aware, *others]
+    return jobs
+
+
+def _job(chapter: str, entry, given: dict, values: dict, after=(), reads=()) -> Job:
+    """A job whose parameters are the profile's, then those for its chapter and names, then `given`, then its `values`."""
+    found = entry.parameters | entry.per.get(chapter, {})
+    for content in values.values():
+        found |= entry.per.get(content, {})
+    found |= given | values
+    own = {name: found[name] for name in config.CHAPTERS[chapter] if name in found}
+    changed = {name: content for name, content in own.items() if content != config.FIELDS[name].default}
+    parts = [TEMPLATES[chapter], *(str(values[name]) for name in NAMED if name in values)]
+    name = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts)
+    return Job(chapter, name, changed, tuple(j.name for j in after), tuple(reads))
+
+
+def default_jobs(jobs: list[Job]) -> dict[str, Job]:
+    """The job of each chapter whose executed copy is the chapter's page in the book: the first of the plan."""
+    return {job.chapter: job for job in reversed(jobs)}
+
+
+def code(path: Path) -> list[str]:
+    """The code cells of a notebook."""
+    cells = json.loads(Path(path).read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def imports(source: str) -> set[str]:
+    """The modules of this package that Python source imports, at its top or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.level == 1 or (node.module or "").startswith(__package__)):
+            module = (node.module or "").removeprefix(__package__).lstrip(".")
+            found |= {module} if module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith(f"{__package__}.")}
+    return found
+
+
+def sources(chapter: str) -> list[Path]:
+    """The files of this package that a chapter runs: what it imports, what that imports, and their tables."""
+    folder, todo, found = Path(__file__).parent, set(), set()
+    for cell in code(template(chapter)):
+        todo |= imports(cell)
+    while todo:
+        path = folder / f"{todo.pop()}.py"
+        if path.exists() and path not in found:
+            found.add(path)
+            todo |= imports(path.read_text("utf-8"))
+    texts = {path: path.read_text("utf-8") for path in found}
+    found |= {f for f in folder.glob("*.tsv") if any(f.name in text for text in texts.values())}
+    return sorted(found)
+
+
+def findings(notebook: Path) -> str:
+    """The tables that an executed chapter shows, as text, but not those of texts."""
+    content = json.loads(Path(notebook).read_text("utf-8"))
+    found = []
+    for cell in content["cells"]:
+        for data in (output.get("data", {}) for output in cell.get("outputs", ())):
+            page = "".join(data.get("text/html", ""))
+            if "<table" in page and ">text</th>" not in page:
+                found.append("".join(data["text/plain"]))
+    return "\n\n".join(found)
+
+
+def output(job_name: str, run_dir: Path) -> Path:
+    """Where the executed copy of a job lies."""
+    return Path(run_dir) / "chapters" / f"{job_name}.ipynb"
+
+
+class Relay:
+    """A stream that shows a kernel's progress bars as a line now and then, and what is made again at once, named, so that
+    jobs can share a terminal."""
+
+    def __init__(self, label: str, every: float = 5.0):
+        self.label, self.every, self.last = label, every, time.monotonic()
+
+    def write(self, text: str) -> None:
+        lines = re.split(r"[\r\n]", text)
+        for line in lines:
+            if line.startswith(store.AGAIN):
+                print(f"  {self.label}: {line}", file=sys.stderr, flush=True)
+        bars = [line for line in lines if "%|" in line]
+        if bars and time.monotonic() - self.last >= self.every:
+            self.last = time.monotonic()
+            print(f"  {self.label}: {bars[-1].strip()}", file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        pass
+
+
+def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
+    """Runs a chapter through papermill in the project's folder and writes the executed copy to `out`.
+
+    `given` are checked parameters.  Raises as `check` before any work, the chapter's own error if it is one of the
+    package's, StorageError if a disk is full, ChapterFailed (with the cell's traceback) otherwise; nothing is written then.
+    """
+    import nbformat
+
+    check(chapter, given)
+    with store.storage_errors(out):
+        done = _executed(chapter, given, Relay(label or chapter))
+        store.write_text(out, nbformat.writes(done) + "\n")
+    return out
+
+
+def _executed(chapter: str, given: dict, stream: Relay):
+    """The executed notebook; raises as `execute`."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    for name in ("asyncio", "traitlets", "papermill"):  # what they say of a kernel that is stopped, we say
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with tempfile.TemporaryDirectory(prefix="qr-") as room:
+            return papermill.execute_notebook(
+                str(template(chapter)), None, parameters=given, cwd=str(config.project()), progress_bar=False,
+                kernel_name="python3", kernel_manager_class=_manager(room),
+                extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
+                stdout_file=stream, stderr_file=stream,
+            )  # fmt: skip
+    except papermill.PapermillExecutionError as e:
+        own = {kind.__name__: kind for kind in _errors(QRError)}
+        if e.ename in own:
+            error = QRError.__new__(own[e.ename])
+            Exception.__init__(error, e.evalue)
+            raise error from None
+        trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(e.traceback))
+        raise ChapterFailed(f"the chapter {chapter!r} failed: {e.ename}: {e.evalue}\n{trace}") from None
+    except DeadKernelError as e:
+        raise ChapterFailed(f"the kernel of the chapter {chapter!r} died, most likely for want of memory") from e
+
+
+def _manager(room: str) -> type:
+    """A kernel manager that talks to its kernel by sockets in the folder `room`: no port, no network interface, nothing in the user's home."""
+    from jupyter_client.manager import AsyncKernelManager
+    from traitlets import CaselessStrEnum, Unicode
+
+    class Local(AsyncKernelManager):
+        transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc")
+        ip = Unicode(f"{room}/kernel")
+        connection_file = Unicode(f"{room}/kernel.json")
+
+    return Local
+
+
+def _errors(kind: type) -> list[type]:
+    return [kind, *itertools.chain.from_iterable(_errors(sub) for sub in kind.__subclasses__())]

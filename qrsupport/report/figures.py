@@ -1,0 +1,325 @@
+"""Figures: seaborn's look, a colour-blind safe palette, hatches and markers beside every colour, alt text from the data.
+
+Nothing here touches pyplot's state or the backend: a figure is drawn to PNG when it is made and
+shows once, as an <img> with its alt text.
+"""
+
+import base64
+import io
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure as Canvas
+
+from .. import catalog, store
+from ..errors import NoRecords
+from .tables import cell, escape, percent, visible
+
+PALETTE = sns.color_palette("colorblind")
+HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", ":", "-.")
+DPI = 144
+matplotlib.rcParams["text.parse_math"] = False  # names with a dollar sign are names
+PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint"]
+
+
+class Figure:
+    """A finished figure: PNG bytes and alt text; shows in Jupyter as HTML, elsewhere as its alt text."""
+
+    def __init__(self, canvas: Canvas, alt: str):
+        self.alt = visible(alt)
+        self.width = round(canvas.get_figwidth() * 96)
+        out = io.BytesIO()
+        canvas.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+        self.png = out.getvalue()
+
+    def _repr_html_(self) -> str:
+        content = base64.b64encode(self.png).decode("ascii")
+        style = "max-width:100%;height:auto;background:white"
+        return (
+            f'<img alt="{escape(self.alt)}" width="{self.width}" style="{style}" src="data:image/png;base64,{content}">'
+        )
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def save(self, path: Path) -> None:
+        """Writes the PNG.  Raises StorageError if the directory refuses."""
+        store.write_bytes(path, self.png)
+
+
+def _axes(rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 3.8, **kwargs):
+    """A canvas and its axes (rows × columns array), in seaborn's white grid, sizes in inches."""
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        canvas = Canvas(figsize=(width, height), layout="constrained")
+        return canvas, canvas.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def _need(data, what: str) -> None:
+    if len(data) == 0:
+        raise NoRecords(f"no {what} to draw; run the chapter that makes them or `make book`")
+
+
+def _style(names, known) -> dict[str, int]:
+    """A number for each name, which picks its colour, hatch and marker: the catalogue's place, so it is the same everywhere."""
+    order = [*known, *sorted(set(names) - set(known))]
+    return {name: order.index(name) % len(HATCHES) for name in names}
+
+
+def learning_curve(history: pd.DataFrame) -> Figure:
+    """From `train.history`: losses and validation accuracy by step; values that were not measured are skipped."""
+    _need(history, "history")
+    df = history.rename(columns=lambda c: str(c).replace("_", " "))
+    canvas, axes = _axes(1, 2, 8.4, 3.4)
+    said = []
+    for i, name in enumerate(("train loss", "validation loss", "validation accuracy")):
+        points = df[["step", name]].dropna()
+        ax = axes[0, int(name.endswith("accuracy"))]
+        few = MARKERS[i] if len(points) <= 60 else None
+        ax.plot(points["step"], points[name], LINES[i], marker=few, markersize=4, color=PALETTE[i], label=name)
+        if len(points):
+            said.append(f"{name} goes from {cell(float(points[name].iloc[0]))} to {cell(float(points[name].iloc[-1]))}")
+    for ax, label in zip(axes[0], ("cross-entropy (nats)", "validation accuracy"), strict=True):
+        ax.set(xlabel="step", ylabel=label)
+    axes[0, 0].legend()
+    return Figure(canvas, f"Learning curve over {int(df['step'].max()):,} steps: {'; '.join(said)}.")
+
+
+def weight_error_histogram(errors: np.ndarray) -> Figure:
+    """Histogram of quantized − original weight, over all quantized weights (any shape)."""
+    values = np.asarray(errors, float).ravel()
+    _need(values, "weight errors")
+    canvas, axes = _axes()
+    counts, edges = np.histogram(values, 81)  # counted here: seaborn would copy and sort millions of weights
+    axes[0, 0].stairs(counts, edges, fill=True, color=PALETTE[0])
+    axes[0, 0].set(xlabel="quantized − original weight", ylabel="weights", yscale="log")
+    rms, largest = float(np.sqrt(np.mean(values**2))), float(np.abs(values).max())
+    return Figure(
+        canvas,
+        f"Histogram of the quantization error of {values.size:,} weights: mean {values.mean():.2g}, "
+        f"root mean square {rms:.2g}, largest absolute error {largest:.2g}.",
+    )
+
+
+def latency(measures: dict[str, dict]) -> Figure:
+    """Median with quartiles of one prediction's time, for `variants.latencies`."""
+    _need(measures, "latencies")
+    canvas, axes = _axes(height=1.2 + 0.5 * len(measures))
+    styles, ax, said = _style(measures, catalog.VARIANTS), axes[0, 0], []
+    for place, (name, m) in enumerate(measures.items()):
+        i = styles[name]
+        spread = [[m["median"] - m["low"]], [m["high"] - m["median"]]]
+        ax.barh(place, m["median"], color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
+        ax.errorbar(m["median"], place, xerr=spread, color="black", capsize=3)
+        said.append(f"{name} {m['median']:.3g} ms (quartiles {m['low']:.3g} to {m['high']:.3g})")
+    ax.set_yticks(range(len(measures)), [visible(name) for name in measures])
+    ax.set(xlabel="milliseconds a text (batch 1, one thread; bar: median, whisker: quartiles)")
+    ax.invert_yaxis()
+    return Figure(canvas, f"Latency: {'; '.join(said)}.")
+
+
+def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: float = 1.0) -> Figure:
+    """A box for each cell and variant: median, quartiles, whiskers to the extremes."""
+    df = df[df[column].notna()]
+    _need(df, what)
+    rank = {name: i for i, name in enumerate((*catalog.ATTACKS, *catalog.VARIANTS))}
+    df = df.sort_values(["attack", "variant"], key=lambda c: c.map(lambda v: rank.get(v, len(rank))), kind="stable")
+    df = df.assign(series=_panel(df, ["attack", "variant"], PLACE), value=df[column].astype(float) * scale)
+    boxes = {name: group["value"].to_numpy() for name, group in df.groupby("series", sort=False)}
+    canvas, axes = _axes(width=7.2, height=1.1 + 0.36 * len(boxes))
+    sns.boxplot(df, x="value", y="series", ax=axes[0, 0], whis=(0, 100), color=PALETTE[9], width=0.6, orient="h")
+    axes[0, 0].set_yticks(range(len(boxes)), [f"{visible(name)} (n {len(v)})" for name, v in boxes.items()])
+    axes[0, 0].set(xlabel=f"{xlabel} (box: median and quartiles, whiskers: extremes)", ylabel="")
+    said = []
+    for name, values in boxes.items():
+        lower, median, upper = (cell(float(q)) for q in np.quantile(values, (0.25, 0.5, 0.75)))
+        said.append(f"{name}: median {median}, quartiles {lower} and {upper}, n {len(values)}")
+    return Figure(canvas, f"Box plot of {what}. {'; '.join(said)}.")
+
+
+def queries(df: pd.DataFrame) -> Figure:
+    """From `metrics.frames`: queries of the attacked examples."""
+    attacked = df[df["status"].isin(["succeeded", "failed"])]
+    return _distribution(attacked, "queries", "queries", "queries an attacked example")
+
+
+def words_changed(df: pd.DataFrame) -> Figure:
+    """From `metrics.frames`: per cent of words changed by the successful attacks."""
+    won = df[df["status"] == "succeeded"]
+    return _distribution(won, "changed", "words changed (%)", "per cent of words changed by successful attacks", 100)
+
+
+def _panel(df: pd.DataFrame, always: list[str], rest: list[str]) -> pd.Series:
+    """A label for each row from the columns `always` and those of `rest` that vary in `df`."""
+    keep = [*always, *[c for c in rest if df[c].nunique() > 1]]
+    words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: ", "query_budget": "budget "}
+    words |= {"margin": "margin ", "joint": "jointly with "}
+    return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep if row[c] != ""), axis=1)
+
+
+def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:
+    """Bars of one panel: protocols along x, a bar a variant, Wilson whiskers."""
+    width = 0.8 / len(styles)
+    for place, (variant, i) in enumerate(styles.items()):
+        row = group[group["variant"] == variant]
+        if row.empty:
+            continue
+        for x, protocol in enumerate(("clean", "direct", "recovery")):
+            value, lower, upper = (100 * float(row[f"{protocol}{end}"].iloc[0]) for end in ("", "_lower", "_upper"))
+            if np.isnan(value):
+                continue
+            at = x + (place - (len(styles) - 1) / 2) * width
+            ax.bar(at, value, width * 0.92, color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
+            ax.errorbar(at, value, [[value - lower], [upper - value]], color="black", capsize=2, linewidth=1)
+    ax.set_xticks(range(3), ["clean", "direct", "recovery"])
+    ax.grid(False, axis="x")
+    ax.set_ylim(0, 100)
+
+
+def accuracy_grid(grid: pd.DataFrame) -> Figure:
+    """From `metrics.headline`: a panel a cell; clean accuracy, accuracy under direct attack, and recovery of the texts that fooled fp32.
+
+    Bars are variants (colour and hatch), whiskers 95 % Wilson intervals.
+    """
+    _need(grid, "accuracies")
+    grid = grid.assign(row=_panel(grid, PLACE[:1], PLACE[1:]))
+    rows, attacks = list(dict.fromkeys(grid["row"])), list(dict.fromkeys(grid["attack"]))
+    styles = _style(
+        dict.fromkeys(v for v in (*catalog.VARIANTS, *grid["variant"]) if v in set(grid["variant"])), catalog.VARIANTS
+    )
+    size = {"width": 1.0 + 3.0 * len(attacks), "height": 0.9 + 2.3 * len(rows)}
+    canvas, axes = _axes(len(rows), len(attacks), **size, sharey=True)
+    said = []
+    for (i, row), (j, attack) in ((a, b) for a in enumerate(rows) for b in enumerate(attacks)):
+        group = grid[(grid["row"] == row) & (grid["attack"] == attack)]
+        _bars(axes[i, j], group, styles)
+        axes[i, j].set_title(visible(f"{row}, {attack}" if len(attacks) > 1 else row), fontsize=9)
+        for r in group.to_dict("records"):
+            values = ", ".join(f"{p} {percent(r[p])}" for p in ("clean", "direct", "recovery"))
+            said.append(f"{row}, {attack}, {r['variant']}: {values}")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("accuracy, recovery (%)")
+    _legend(canvas, styles)
+    return Figure(canvas, f"Bars of accuracy and recovery with 95 % Wilson intervals. {'; '.join(said)}.")
+
+
+def _legend(canvas: Canvas, styles: dict[str, int]) -> None:
+    """One legend for all panels, above them."""
+    from matplotlib.patches import Patch
+
+    names = [
+        Patch(facecolor=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6, label=visible(name))
+        for name, i in styles.items()
+    ]
+    canvas.legend(handles=names, loc="outside upper center", ncols=len(names))
+
+
+def outcomes(counts: pd.DataFrame) -> Figure:
+    """From `metrics.direct`: how the attacks ended, stacked bars, one a cell and variant."""
+    _need(counts, "outcomes")
+    labels = _panel(counts, ["attack", "variant"], PLACE)
+    canvas, axes = _axes(width=7.2, height=1.5 + 0.4 * len(counts))
+    ax, left = axes[0, 0], np.zeros(len(counts))
+    styles = {"failed": 0, "succeeded": 1, "skipped": 2, "error": 3}
+    for status, i in styles.items():
+        values = counts[status].to_numpy(float)
+        if values.any():
+            ax.barh(range(len(counts)), values, left=left, color=PALETTE[i], hatch=HATCHES[i], edgecolor="black")
+        left += values
+    ax.set_yticks(range(len(counts)), [visible(v) for v in labels])
+    ax.set(xlabel="examples")
+    ax.invert_yaxis()
+    _legend(canvas, {s: i for s, i in styles.items() if counts[s].any()})
+    said = [
+        f"{label}: " + ", ".join(f"{r[s]} {s}" for s in styles if r[s])
+        for label, r in zip(labels, counts.to_dict("records"), strict=True)
+    ]
+    return Figure(canvas, f"Outcome of the attacks. {'; '.join(said)}.")
+
+
+def budget_curves(df: pd.DataFrame) -> Figure:
+    """From `metrics.budget_curve`: accuracy under attack against the queries allowed, a line a cell and variant."""
+    _need(df, "budget curves")
+    df = df.assign(series=_panel(df, ["attack", "variant"], PLACE))
+    canvas, axes = _axes(height=4.2)
+    ax, said = axes[0, 0], []
+    for i, (name, line) in enumerate(df.groupby("series", sort=False)):
+        x, y = line["budget"].to_numpy(float), 100 * line["accuracy"].to_numpy(float)
+        look = {"color": PALETTE[i % len(PALETTE)], "label": visible(name)}
+        ax.plot(x, y, LINES[i % len(LINES)], marker=MARKERS[i % len(MARKERS)], markersize=5, **look)
+        bounds = (100 * line[f"accuracy_{end}"].to_numpy(float) for end in ("lower", "upper"))
+        ax.fill_between(x, *bounds, color=PALETTE[i % len(PALETTE)], alpha=0.12, linewidth=0)
+        points = (f"{percent(a)} at {int(b):,}" for a, b in zip(line["accuracy"], line["budget"], strict=True))
+        said.append(f"{name}: {', '.join(points)}")
+    ax.set(xlabel="queries allowed", ylabel="accuracy under attack (%)", xscale="log", ylim=(0, 100))
+    ax.legend()
+    return Figure(canvas, f"Accuracy by queries allowed, bands 95 % Wilson intervals. {'; '.join(said)}.")
+
+
+def transfer_matrix(df: pd.DataFrame, measure: str = "accuracy") -> Figure:
+    """From `metrics.transfer`: source × target, per cent written into each field; a panel a cell.
+
+    `measure` is accuracy (on the adversarial set) or recovery (of its successful texts).
+    """
+    _need(df, "replays")
+    df = df.assign(panel=_panel(df, ["attack"], PLACE))
+    panels = list(dict.fromkeys(df["panel"]))
+    sources, targets = (list(dict.fromkeys(df[side])) for side in ("source", "target"))
+    size = {"width": 2.6 + 0.85 * len(targets), "height": len(panels) * (1.7 + 0.42 * len(sources))}
+    canvas, axes = _axes(len(panels), 1, **size)
+    said = []
+    for ax, panel in zip(axes[:, 0], panels, strict=True):
+        values = df[df["panel"] == panel].pivot(index="source", columns="target", values=measure)
+        values = values.reindex(index=sources, columns=targets).astype(float)
+        texts = [["" if np.isnan(v) else f"{100 * v:.0f}" for v in row] for row in values.to_numpy()]
+        sns.heatmap(100 * values, ax=ax, annot=texts, fmt="", cmap="cividis", vmin=0, vmax=100, linewidths=0.5,
+                    cbar_kws={"label": f"{measure} (%)"})  # fmt: skip
+        ax.set_title(visible(panel), fontsize=9)
+        ax.tick_params(axis="x", labelrotation=45)
+        ax.tick_params(axis="y", labelrotation=0)
+        for source, row in values.iterrows():
+            answers = (f"{target} {percent(v)}" for target, v in row.items() if not np.isnan(v))
+            said.append(f"{panel}, from {source}: {', '.join(answers)}")
+    return Figure(canvas, f"Heat map of {measure} by source and target. {'; '.join(said)}.")
+
+
+def transfer_bars(df: pd.DataFrame) -> Figure:
+    """From `metrics.transfer`: accuracy and recovery of each target, points with 95 % Wilson intervals."""
+    _need(df, "replays")
+    df = df.assign(series=_panel(df, ["target"], ["source", "attack", *PLACE]))
+    canvas, axes = _axes(1, 2, 8.4, 1.2 + 0.36 * len(df), sharey=True)
+    said = []
+    for i, (ax, measure) in enumerate(zip(axes[0], ("recovery", "accuracy"), strict=True)):
+        value, lower, upper = (100 * df[f"{measure}{end}"].to_numpy(float) for end in ("", "_lower", "_upper"))
+        look = {"color": PALETTE[i], "fmt": MARKERS[i], "capsize": 3}
+        ax.errorbar(value, range(len(df)), xerr=[value - lower, upper - value], **look)
+        ax.set(xlabel=f"{measure} (%)", xlim=(0, 100))
+        answers = (f"{name} {percent(v / 100)}" for name, v in zip(df["series"], value, strict=True))
+        said.append(f"{measure}: {', '.join(answers)}")
+    axes[0, 0].set_yticks(range(len(df)), [visible(name) for name in df["series"]])
+    axes[0, 0].invert_yaxis()
+    return Figure(canvas, f"Targets on an adversarial set, with 95 % Wilson intervals. {'; '.join(said)}.")
+
+
+def margin_curves(df: pd.DataFrame) -> Figure:
+    """From `metrics.transfer`: recovery by each target against the margin of the attack on the source."""
+    df = df[df["recovery"].notna()]
+    _need(df, "successful attacks")
+    df = df.assign(series=_panel(df, ["target"], ["source", "attack", *(c for c in PLACE if c != "margin")]))
+    canvas, axes = _axes()
+    ax, said = axes[0, 0], []
+    for i, (name, line) in enumerate(df.groupby("series", sort=False)):
+        x = line["margin"].to_numpy(float) + 0.006 * i  # so that whiskers do not hide each other
+        value, lower, upper = (100 * line[f"recovery{end}"].to_numpy(float) for end in ("", "_lower", "_upper"))
+        look = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)], "capsize": 3}
+        spread = [value - lower, upper - value]
+        ax.errorbar(x, value, spread, linestyle=LINES[i % len(LINES)], label=visible(name), **look)
+        points = (f"{percent(v / 100)} at {cell(float(m))}" for v, m in zip(value, line["margin"], strict=True))
+        said.append(f"{name}: {', '.join(points)}")
+    ax.set(xlabel="margin of the wrong class (probability)", ylabel="recovery rate (%)", ylim=(0, 100))
+    ax.legend()
+    return Figure(canvas, f"Recovery by margin, with 95 % Wilson intervals. {'; '.join(said)}.")

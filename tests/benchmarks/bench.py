@@ -1,0 +1,253 @@
+"""`make bench`: how much faster the engine runs the very same search, and what is left above the model's own work.
+
+Each row takes turns, A B A B, on new examples each turn: A is TextAttack (its Hugging Face wrapper
+as shipped, or an unpadded ONNX Runtime wrapper of the same model), B the engine.  If one example
+differs in status, text or query count, the row has no ratio.  The floor is the same number of
+processes doing nothing but answer the distinct texts that the engine asked.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import resource
+import time
+from pathlib import Path
+
+from benchmarks import sides
+
+from qrsupport import config, pipeline, store
+from qrsupport.attacks import attacked_text, faster, one_example, wiring
+from qrsupport.attacks.tasks import Example, Task
+from qrsupport.data import datasets
+from qrsupport.experiments import pace
+from qrsupport.quantization import classifiers
+from qrsupport.training import fine_tuning
+
+ROUNDS = 2
+SHORT = 30
+"""Most words of the texts that PSO attacks here: its cost grows with the square of the length."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One comparison: which model and attack, against what, how many examples a turn, and the target."""
+
+    model: str
+    variant: str
+    attack: str
+    against: str
+    examples: int
+    target: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.variant}, {self.attack}: {self.against}"
+
+
+CASES = (
+    Case("small BERT", "fp32", "textfooler", "stock TextAttack", 20, 20),
+    Case("small BERT", "fp32", "pwws", "stock TextAttack", 15, 20),
+    Case("small BERT", "fp32", "pso", "stock TextAttack", 10, 10),
+    Case("small BERT", "fp32", "textfooler", "unpadded", 50, 4),
+    Case("small BERT", "fp32", "pwws", "unpadded", 50, 4),
+    Case("small BERT", "fp32", "pso", "unpadded", 30, 4),
+    Case("small BERT", "int8-dynamic", "textfooler", "unpadded", 50, 4),
+    Case("small BERT", "int8-dynamic", "pwws", "unpadded", 50, 4),
+    Case("small BERT", "int8-dynamic", "pso", "unpadded", 30, 4),
+    Case("DistilBERT shape", "fp32", "textfooler", "stock TextAttack", 2, 20),
+    Case("DistilBERT shape", "fp32", "pwws", "stock TextAttack", 2, 20),
+    Case("DistilBERT shape", "fp32", "textfooler", "unpadded", 10, 1.2),
+    Case("DistilBERT shape", "fp32", "pwws", "unpadded", 10, 1.2),
+    Case("DistilBERT shape", "int8-dynamic", "textfooler", "unpadded", 20, 1.2),
+    Case("DistilBERT shape", "int8-dynamic", "pwws", "unpadded", 20, 1.2),
+    Case("small BERT", "fp32", "textfooler", "floor", 100, 2),
+    Case("small BERT", "fp32", "pwws", "floor", 100, 2),
+    Case("small BERT", "fp32", "pso", "floor", 30, 2),
+    Case("small BERT", "int8-dynamic", "textfooler", "floor", 100, 2),
+    Case("DistilBERT shape", "fp32", "textfooler", "floor", 10, 1.15),
+    Case("DistilBERT shape", "fp32", "pwws", "floor", 10, 1.15),
+    Case("DistilBERT shape", "int8-dynamic", "textfooler", "floor", 10, 1.15),
+    Case("DistilBERT shape", "int8-dynamic", "pwws", "floor", 10, 1.15),
+    Case("small BERT", "fp32", "textfooler", "one worker", 100, 1.8),
+    Case("small BERT", "fp32", "pwws", "one worker", 100, 1.8),
+    Case("DistilBERT shape", "int8-dynamic", "textfooler", "one worker", 20, 1.8),
+)
+
+
+def distilbert_shape(p: config.Parameters, small: Path) -> Path:
+    """A checkpoint of DistilBERT's shape (6 layers, 768 wide) with random weights and the small model's tokenizer."""
+    import torch
+    import transformers as hf
+
+    def build(room: Path) -> None:
+        torch.manual_seed(0)
+        tokenizer = hf.DistilBertTokenizerFast(tokenizer_file=str(small / "tokenizer.json"))  # gives no token types
+        labels = len(json.loads((small / "config.json").read_text("utf-8"))["id2label"])
+        shape = hf.DistilBertConfig(vocab_size=len(tokenizer), num_labels=labels, initializer_range=0.05)
+        hf.DistilBertForSequenceClassification(shape).save_pretrained(room)
+        tokenizer.save_pretrained(room)
+
+    depends = {"tokenizer": store.sha256(small / "tokenizer.json"), "shape": "6x768"}
+    return store.made(config.run_dir(p) / "bench" / f"distilbert-shape-{config.key(depends)}", depends, build)
+
+
+def setting(p: config.Parameters, case: Case) -> tuple[Task, Path]:
+    """The task and the torch checkpoint of a case."""
+    p = dataclasses.replace(p, attack=case.attack)
+    checkpoint = pipeline.checkpoint(p)
+    if case.model == "small BERT":
+        return Task(p, case.variant, pipeline.variant(p, case.variant), "bench"), checkpoint
+    checkpoint = distilbert_shape(p, checkpoint)
+    return Task(p, case.variant, pace.executable(p, checkpoint, case.variant), "bench"), checkpoint
+
+
+def sample(task: Task, n: int) -> list[Example]:
+    """`n` seeded examples that the classifier gets right (its own answer is the label: nothing is skipped)."""
+    split, p = datasets.load(task.p).eval_split(), task.p
+    model, found = classifiers.load(task.model), []
+    for i in datasets.sample(split, len(split.texts), p.attack_seed):
+        if len(found) == n:
+            break
+        if p.attack != "pso" or len(split.texts[i].split()) <= SHORT:
+            label = int(model([split.texts[i]])[0].argmax())
+            found.append(Example(len(found), split.ids[i], split.texts[i], label))
+    return found
+
+
+def outcome(record) -> tuple:
+    """What must be the same on both sides."""
+    return record.status, record.perturbed, record.queries
+
+
+def measure(p: config.Parameters, case: Case) -> dict:
+    """The row of a case: ratio (A's time over B's; time over floor for the floor) with its range over the turns."""
+    task, checkpoint = setting(p, case)
+    some = sample(task, case.examples * ROUNDS + 2)
+    examples, warm_up = some[2:], some[:2]
+    ours = sides.Engine(task, 2, warm_up)
+    other = {
+        "stock TextAttack": lambda: sides.Stock(task, checkpoint),
+        "unpadded": lambda: sides.Unpadded(task, checkpoint),
+        "floor": lambda: sides.Floor(task, 2, examples),
+        "one worker": lambda: sides.Engine(task, 1, warm_up),
+    }[case.against]()
+    times, identical = [], True
+    for turn in range(ROUNDS):
+        chunk = examples[turn * case.examples : (turn + 1) * case.examples]
+        start = time.perf_counter()
+        theirs = other(chunk)
+        middle = time.perf_counter()
+        mine = ours(chunk)
+        times.append((middle - start, time.perf_counter() - middle))
+        identical &= theirs is None or list(map(outcome, theirs)) == list(map(outcome, mine))
+    cold = ours.cold
+    ours.close()
+    other.close()
+    return row(case, times, identical) | {"cold_start_s": round(cold, 2)}
+
+
+def row(case: Case, times: list[tuple[float, float]], identical: bool) -> dict:
+    """The figures of a case from the seconds of its turns (theirs, ours)."""
+    lower = case.against == "floor"
+    ratios = [b / a if lower else a / b for a, b in times]
+    total = (sum(a for a, _ in times), sum(b for _, b in times))
+    ratio = total[1] / total[0] if lower else total[0] / total[1]
+    found = {"ratio": ratio, "low": min(ratios), "high": max(ratios)} if identical else dict.fromkeys(
+        ("ratio", "low", "high")
+    )  # fmt: skip
+    seconds = {"theirs_s": round(total[0], 3), "ours_s": round(total[1], 3), "examples": case.examples * len(times)}
+    better = "lower" if lower else "higher"
+    return {"name": case.name, **found, "target": case.target, "better": better, "identical": identical, **seconds}
+
+
+class Steps:
+    """The ways from stock TextAttack to the engine, each with one thing more than the one before."""
+
+    def __init__(self, task: Task, checkpoint: Path, warm_up):
+        stock, unpadded = sides.Stock(task, checkpoint), sides.Unpadded(task, checkpoint)
+        tagged, parts, alone = sides.Unpadded(task, checkpoint), sides.Unpadded(task, checkpoint), one_example.Searcher(task)
+        words = tagged.searcher.words
+        tagged.searcher.attack = wiring.build(task.p.attack, words, tagged.searcher.wrapper)
+        parts.searcher.attack = faster.accelerate(wiring.build(task.p.attack, words, parts.searcher.wrapper))
+        parts.searcher.text = attacked_text.Text
+        self.crew = sides.Engine(task, 2, warm_up)
+        self.ways = {
+            "TextAttack as shipped: torch, every text padded to 512 tokens": stock,
+            "ONNX Runtime, one text at a time, unpadded": unpadded,
+            "tags of short contexts remembered": tagged,
+            "texts, scores and constraints by faster equal parts": parts,
+            "tokens remembered by piece; equal lengths together where rows are independent": lambda e: [
+                alone(x) for x in e
+            ],
+            "two workers": self.crew,
+        }
+        for way in list(self.ways.values())[:-1]:
+            way(warm_up)
+
+
+def steps(p: config.Parameters, attack: str, examples: int) -> dict:
+    """Seconds of each step on the same examples, and whether all gave the same outcomes."""
+    task, checkpoint = setting(p, Case("small BERT", "fp32", attack, "steps", examples, 0))
+    some = sample(task, examples + 2)
+    ways = Steps(task, checkpoint, some[:2])
+    found, outcomes = [], set()
+    for name, way in ways.ways.items():
+        start = time.perf_counter()
+        records = way(some[2:])
+        found.append({"step": name, "seconds": round(time.perf_counter() - start, 3)})
+        outcomes.add(tuple(map(outcome, records)))
+    ways.crew.close()
+    return {"attack": attack, "examples": examples, "identical": len(outcomes) == 1, "steps": found}
+
+
+def worker_peak(_=None) -> int:
+    """The most memory this process has had, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]:
+    """Cost a query and peak memory of a worker after `many` examples against after the first `few`."""
+    task, _ = setting(p, Case("small BERT", "fp32", "pwws", "growth", many, 1.1))
+    examples = sample(task, many)
+    few = min(few, len(examples) // 2)
+    ours = sides.Engine(task, 1, [])
+    parts, peaks = [], []
+    for chunk in (examples[:few], examples[few:]):
+        start = time.perf_counter()
+        found = ours(chunk)
+        parts.append((time.perf_counter() - start, sum(r.queries for r in found)))
+        peaks.append(ours.crew.executor.submit(worker_peak).result())
+    ours.close()
+    cost = (parts[1][0] / parts[1][1]) / (parts[0][0] / parts[0][1])
+    common = {"target": 1.1, "better": "lower", "identical": True, "examples": len(examples)}
+    names = f"cost a query, examples {few + 1} to {len(examples)} against the first {few}", "peak memory, likewise"
+    values = cost, peaks[1] / peaks[0]
+    return [{"name": n, "ratio": v, "low": v, "high": v, **common} for n, v in zip(names, values)]
+
+
+def parameters(p: config.Parameters) -> config.Parameters:
+    """Real data with local resources where they are at hand, else the embedded default."""
+    if not os.environ.get("QRSUPPORT_DATA"):
+        return p
+    return dataclasses.replace(p, dataset="mr", resources="local", epochs=3, learning_rate=5e-4, word_dropout=0.3)
+
+
+def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
+    """Measures every case whose name contains `only`, writing `file` after each; returns its content."""
+    from tqdm.auto import tqdm
+
+    p = parameters(p)
+    machine = f"{fine_tuning.hardware()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    found = {"machine": machine, "dataset": p.dataset, "resources": p.resources, "rows": []}
+    cases = [case for case in CASES if only in case.name]
+    for case in tqdm(cases, desc="bench", unit="case"):
+        found["rows"].append(measure(p, case))
+        store.write_json(file, found)
+    if only in "cost a query, peak memory":
+        found["rows"] += growth(p)
+        store.write_json(file, found)
+    if only in "steps":
+        found["steps"] = [steps(p, attack, n) for attack, n in (("textfooler", 30), ("pwws", 20), ("pso", 10))]
+        store.write_json(file, found)
+    return found
