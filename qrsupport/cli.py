@@ -134,7 +134,7 @@ def plan(profile, measure, cores, pairs):
 
     given = {name: config.parse(name, text) for name, text in pairs}
     found = planning.plan(profile, given, measure, lambda line: click.echo(f"  {line}", err=True))
-    click.echo(planning.escaping(found, cores))
+    click.echo(planning.shown(found, cores))
 
 
 @cli.command()

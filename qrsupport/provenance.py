@@ -1,6 +1,6 @@
 """What code makes a thing: a digest of each module that takes part, by stage, and the git commit.
 
-A stage names the modules whose change may change what it makes.  What is already told apart by its
+A stage names the rooms and modules whose change may change what it makes.  What is already told apart by its
 content (data by their fingerprint, resources and models by their digest) brings no module of its
 own.  Comments, docstrings and layout do not count.
 """
@@ -12,26 +12,34 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ASKING = ("victim", "company", "weights", "ensembles", "classifiers")
+ASKING = tuple(f"quantization.{name}" for name in ("victim", "batching", "weights", "ensembles", "classifiers"))
 STAGES = {
-    "training": ("train", "backbones", "given", "own_onnx", "pretrained", "architectures", "rounding"),
-    "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
-    "attack": (
-        "engine", "tasks", "search", "attacks", "recipes", "parts", "fast", "goals", "texts",
-        "resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging", "perceptron", "offline", *ASKING,
-    ),
-    "replay": ("replaying", *ASKING),
-    "sememes": ("sememes",),
-    "encoder": ("encoder",),
-    "universal": ("universal",),
-}  # fmt: skip
+    "training": ("training", "quantization.own_onnx"),
+    "variants": ("quantization", "data.datasets"),
+    "attack": ("attacks", "lexicons", "offline", *ASKING),
+    "replay": ("attacks.replaying", *ASKING),
+    "sememes": ("lexicons.sememes",),
+    "encoder": ("lexicons.word_encoder",),
+    "universal": ("lexicons.universal",),
+}
+NO_PART = {"attack": ("attacks.workers", "attacks.replaying")}  # who attacks what changes no record
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @cache
 def code(stage: str) -> dict[str, str]:
     """`{module: twelve hexadecimal digits}` of the modules of a stage."""
-    return {name: digest((FOLDER / f"{name}.py").read_text("utf-8")) for name in STAGES[stage]}
+    return {name: digest(file.read_text("utf-8")) for name, file in modules(stage).items()}
+
+
+def modules(stage: str) -> dict[str, Path]:
+    """The modules of a stage by name, those of a room by its name."""
+    found = {}
+    for name in STAGES[stage]:
+        path = FOLDER / name.replace(".", "/")
+        files = sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+        found |= {".".join(file.relative_to(FOLDER).with_suffix("").parts): file for file in files}
+    return {name: file for name, file in found.items() if name not in NO_PART.get(stage, ()) and file.stem != "__init__"}
 
 
 def digest(text: str) -> str:

@@ -260,7 +260,7 @@ def import_everything() -> None:
     """What a run imports, once, so that each begins at once."""
     import torch
 
-    from qrsupport import replay  # noqa: F401
+    from qrsupport import pipeline  # noqa: F401
 
     torch.set_num_threads(1)
 

@@ -14,7 +14,6 @@ from disks import read_only, small
 from qrsupport import config, pipeline, store
 from qrsupport.book import chapters
 from qrsupport.errors import BadParameter, StorageError
-from qrsupport.training import fine_tuning
 
 SPARE = (64, 600, 1400, 2300, 3200, 4600, 6500, 9000)
 """Kilobytes."""
@@ -58,7 +57,7 @@ def refusals(base, disk: Path, needs: list[Path], call) -> int:
 
 
 def test_a_full_disk_is_named_when_weights_are_saved(base, tmp_path):
-    assert refusals(base, tmp_path / "disk", [], fine_tuning.checkpoint) > 1
+    assert refusals(base, tmp_path / "disk", [], pipeline.checkpoint) > 1
 
 
 def test_a_full_disk_is_named_when_a_classifier_is_exported(base, tmp_path):

@@ -174,4 +174,4 @@ def test_unknown_corpus():
     ],
 )
 def test_tidy(rough, smooth):
-    assert embedded.frames(rough) == smooth
+    assert embedded.tidy(rough) == smooth

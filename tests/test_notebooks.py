@@ -174,10 +174,3 @@ def test_arguments_survive_the_command_line():
         words = shlex.split(job.arguments)
         pairs = [(words[i + 1], words[i + 2]) for i in range(0, len(words), 3)]
         assert chapters.parse(job.chapter, pairs) == job.parameters
-
-
-def test_sources_of_compare_leave_out_what_attacks_and_trains():
-    names = {f.stem for f in chapters.sources("compare")}
-    assert {"metrics", "records", "report"} <= names
-    assert not names & {"train", "attacks", "engine", "victim", "data"}
-    assert "search" in {f.stem for f in chapters.sources("attack")}

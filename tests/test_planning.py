@@ -45,13 +45,13 @@ def test_the_total_is_the_sum_of_the_rows(measured, tmp_path, monkeypatch):
     assert totals["attack_hours"] == pytest.approx(sum(row["hours"] for row in found["attacks"]))
     assert totals["tuning_hours"] == pytest.approx(sum(row["hours"] for row in found["tunings"]))
     assert found["jobs"] == len(chapters.plan("quick", GIVEN))
-    said = planning.escaping(found, 2)
+    said = planning.shown(found, 2)
     assert f"{totals['queries']:,} queries" in said and f"{totals['attack_hours'] + totals['tuning_hours']:.1f} hours" in said
 
 
 def test_no_attack_is_counted_twice(tmp_path):
     jobs = chapters.plan("quick", GIVEN)
-    found = planning.wiring(jobs, tmp_path, [])
+    found = planning.attacks(jobs, tmp_path, [])
     keys = [(a.stage, tasks.name(a.p, a.variant), str(config.identity(a.p, a.variant, attack=True))) for a in found]
     assert len(keys) == len(set(keys))
 
@@ -61,7 +61,7 @@ def test_a_larger_n_costs_in_proportion(tmp_path):
         jobs = chapters.plan("quick", GIVEN | {"n": n})
         known = [{"attack": a, "resources": "embedded", "dataset": "embedded", "backbone": "bert-small", "n": 1,
                   "queries": 7.0, "source": "a test"} for a in catalog.PAPER_ATTACKS]  # fmt: skip
-        return [a.asked for a in planning.wiring(jobs, tmp_path, known) if a.stage == "attacks"]
+        return [a.asked for a in planning.attacks(jobs, tmp_path, known) if a.stage == "attacks"]
 
     assert sum(asked(30)) == pytest.approx(10 * sum(asked(3)))
 
@@ -83,11 +83,11 @@ def test_what_is_there_is_taken_off(tmp_path):
     given = GIVEN | {"epochs": 1, "train_limit": 64, "resources": "embedded"}
     jobs = [job for job in chapters.plan("quick", given) if job.chapter == "attack"][:1]
     p = planning.parameters(jobs[0], tmp_path)
-    before = planning.wiring(jobs, tmp_path, [])
+    before = planning.attacks(jobs, tmp_path, [])
     tunings = planning.tunings(jobs, tmp_path)
     assert [(a.there, a.left) for a in before] == [(0, 3)] and [t.examples for t in tunings] == [64]
     made = pipeline.attack(dataclasses.replace(p, n=2), progress=False)
-    after = planning.wiring(jobs, tmp_path, planning.observed(tmp_path))
+    after = planning.attacks(jobs, tmp_path, planning.observed(tmp_path))
     assert [(a.there, a.left) for a in after] == [(2, 1)]
     assert after[0].queries == pytest.approx(sum(r.queries for r in made) / 2, abs=0.05)
     assert [t.examples for t in planning.tunings(jobs, tmp_path)] == [0]

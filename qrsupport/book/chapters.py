@@ -5,7 +5,6 @@ parameter set; its output is the executed copy, written whole or not at all, and
 workflow's resume state.
 """
 
-import ast
 import dataclasses
 import itertools
 import json
@@ -17,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .. import catalog, config, store
+from .. import catalog, config, provenance, store
 from ..data import datasets
 from ..errors import ChapterFailed, NoRecords, QRError, StorageError, UnknownName
 from ..lexicons import resources
@@ -181,31 +180,9 @@ def code(path: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
-def imports(source: str) -> set[str]:
-    """The modules of this package that Python source imports, at its top or inside functions."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and (node.level == 1 or (node.module or "").startswith(__package__)):
-            module = (node.module or "").removeprefix(__package__).lstrip(".")
-            found |= {module} if module else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith(f"{__package__}.")}
-    return found
-
-
-def sources(chapter: str) -> list[Path]:
-    """The files of this package that a chapter runs: what it imports, what that imports, and their tables."""
-    folder, todo, found = Path(__file__).parent, set(), set()
-    for cell in code(template(chapter)):
-        todo |= imports(cell)
-    while todo:
-        path = folder / f"{todo.pop()}.py"
-        if path.exists() and path not in found:
-            found.add(path)
-            todo |= imports(path.read_text("utf-8"))
-    texts = {path: path.read_text("utf-8") for path in found}
-    found |= {f for f in folder.glob("*.tsv") if any(f.name in text for text in texts.values())}
-    return sorted(found)
+def sources() -> list[Path]:
+    """The files that a chapter's page depends on beside its template: those of this package."""
+    return sorted(f for f in provenance.FOLDER.rglob("*") if f.suffix in (".py", ".tsv", ".txt"))
 
 
 def findings(notebook: Path) -> str:

@@ -180,17 +180,3 @@ def file_rows() -> list[dict]:
         for name in SOURCES
         for f in files(name)
     ]
-
-
-def weight_rows() -> list[dict]:
-    """A row for each file of the pretrained weights, for the page."""
-    from ..training import pretrained
-
-    return [
-        {
-            "name": name, "distributions": ", ".join(s.distributions), "licence": s.licence, "MB": s.megabytes,
-            "file": file, "SHA-256": digest,
-        }
-        for name, s in pretrained.SOURCES.items()
-        for file, digest in s.files.items()
-    ]  # fmt: skip

