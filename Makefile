@@ -45,7 +45,7 @@ soak: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)
 
 bench: $(STAMP)
-	@$(BIN)/qrsupport bench $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
 
 clean:
 	rm -rf _build .snakemake

@@ -138,21 +138,6 @@ def plan(profile, measure, cores, pairs):
 
 
 @cli.command()
-@click.option("--only", default="", help="Measure only the comparisons whose name contains this.")
-def bench(only):
-    """Time the engine against TextAttack on the same attacks; write _build/bench.json."""
-    from benchmarks import bench
-
-    from .report import tables
-
-    file = config.project() / "_build" / "bench.json"
-    found = bench.bench(config.make(backbone="bert-small"), file, only)
-    tables.print_table(tables.bench_rows(found))
-    tables.print_table(tables.bench_steps(found))
-    click.echo(file)
-
-
-@cli.command()
 @PAIRS
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write.")
 def measure(pairs, out):

@@ -6,6 +6,7 @@ differs in status, text or query count, the row has no ratio.  The floor is the 
 processes doing nothing but answer the distinct texts that the engine asked.
 """
 
+import argparse
 import dataclasses
 import json
 import os
@@ -22,6 +23,7 @@ from qrsupport.attacks.tasks import Example, Task
 from qrsupport.data import datasets
 from qrsupport.experiments import pace
 from qrsupport.quantization import classifiers
+from qrsupport.report import tables
 from qrsupport.training import fine_tuning
 
 ROUNDS = 2
@@ -251,3 +253,20 @@ def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
         found["steps"] = [steps(p, attack, n) for attack, n in (("textfooler", 30), ("pwws", 20), ("pso", 10))]
         store.write_json(file, found)
     return found
+
+
+def main() -> None:
+    """Measures, shows the tables and names the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="Measure only the comparisons whose name contains this.")
+    file = config.project() / "_build" / "bench.json"
+    config.settle_places()
+    found = bench(config.make(backbone="bert-small"), file, parser.parse_args().only)
+    tables.print_table(tables.bench_rows(found))
+    if "steps" in found:
+        tables.print_table(tables.bench_steps(found))
+    print(file)
+
+
+if __name__ == "__main__":
+    main()
