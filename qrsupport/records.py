@@ -311,7 +311,7 @@ def load_clean(run_dir: Path) -> list[dict]:
     """The clean predictions under a run directory, one dict a variant.
 
     Keys: dataset, backbone, seed, variant, split, class_names, ids, labels and predicted (class
-    numbers, one an example of the evaluation split), bytes (of the executable model), execution.
+    numbers, one an example of the evaluation split), probabilities (in class order), bytes (of the executable model), execution.
     """
     return [read_clean(f.parent) for f in sorted(Path(run_dir).glob("clean/*/predictions.json"))]
 

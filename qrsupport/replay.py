@@ -60,7 +60,7 @@ def clean(p: config.Parameters, variant: str) -> Path:
             "dataset": dataset.name, "backbone": p.backbone, "seed": p.seed, "variant": variant,
             "split": dataset.evaluation, "class_names": list(dataset.labels), "ids": list(split.ids),
             "labels": list(split.labels), "predicted": [int(i) for i in logits.argmax(1)],
-            "bytes": model.bytes, "execution": catalog.execution(variant),
+            "probabilities": victim.probabilities(logits).tolist(), "bytes": model.bytes, "execution": catalog.execution(variant),
         }  # fmt: skip
         store.write_json(room / "predictions.json", content)
 

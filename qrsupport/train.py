@@ -90,6 +90,11 @@ def history(path: Path):
     return table
 
 
+def validation_accuracy(path: Path) -> float:
+    """Accuracy on the validation split after the last epoch of a checkpoint."""
+    return store.read_json(Path(path) / "history.json")[-1]["validation accuracy"]
+
+
 def fine_tune(
     p: config.Parameters, dataset: data.Dataset, folder: Path, extra=((), ()), bits: int | None = None, costs=None
 ) -> dict:

@@ -41,9 +41,15 @@ ROOMS = {
         {"data", "train", "variants", "victim", "resources", "attacks", "engine"},
     ),
     "pace": ({"pace"}, {"train", "bench", "victim"}),
+    "plan": ({"study", "study_jobs"}, {"data", "origins"}),
+    "study": (
+        {"study_run", "study_export", "study_read", "study_status"},
+        {"plan", "train", "records", "engine", "measure"},
+    ),
     "command": (
-        {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning"},
+        {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning", "study_cli"},
         {
+            "plan", "study",
             "records", "report", "resources", "bench", "measure", "audit", "pretrained", "origins", "pace", "data", "train", "engine",
             "victim", "candidates",
         },
