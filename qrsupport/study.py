@@ -84,14 +84,21 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole plan, in the file's order; `models` and `rates` as they stand in it."""
+    """The whole plan, in the file's order; `models` and `rates` as they stand in it.
 
-    version: int
+    `changes` says what each version changed: the last is the plan's.
+    """
+
+    changes: tuple[str, ...]
     units: tuple[Unit, ...]
     models: dict[str, dict]
     groups: dict[str, tuple[str, ...]]
     rates: dict[str, dict]
     rates_from: str
+
+    @property
+    def version(self) -> int:
+        return len(self.changes)
 
     def unit(self, name: str) -> Unit:
         """Raises UnknownName."""
@@ -112,7 +119,7 @@ def read(file: Path | None = None) -> Plan:
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as e:
         raise BadParameter(f"{file} cannot be read as TOML ({e}); restore the book's {FILE}") from e
-    keys = ("version", "resources", "attack_seed", "units", "rates", "models", "groups", "programs")
+    keys = ("changes", "resources", "attack_seed", "units", "rates", "models", "groups", "programs")
     _keys("key of the plan", content, keys, keys)
     groups = {name: _variants(f"group {name}", members, {}) for name, members in _table(content, "groups").items()}
     programs = {
@@ -124,7 +131,8 @@ def read(file: Path | None = None) -> Plan:
     units = tuple(_unit(unit, models, programs, common) for unit in _list("units", content["units"]))
     _once("unit", [unit.name for unit in units])
     rates = _rates(_table(content, "rates"), units)
-    return Plan(_whole("version", content["version"]), units, models, groups, rates, content["rates"]["from"])
+    changes = tuple(map(str, _list("changes", content["changes"])))
+    return Plan(changes, units, models, groups, rates, content["rates"]["from"])
 
 
 def _keys(kind: str, table, valid, needed=()) -> dict:
@@ -146,12 +154,6 @@ def _table(content: dict, name: str) -> dict:
 def _list(kind: str, value) -> list:
     if not isinstance(value, list) or not value:
         raise BadParameter(f"{kind}: a list that is not empty is expected, not {value!r:.80}")
-    return value
-
-
-def _whole(name: str, value) -> int:
-    if type(value) is not int or value < 0:
-        raise BadParameter(f"{name}={value!r} must be a whole number, 0 or more")
     return value
 
 

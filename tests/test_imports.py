@@ -43,8 +43,8 @@ ROOMS = {
     "pace": ({"pace"}, {"train", "bench", "victim"}),
     "plan": ({"study", "study_jobs"}, {"data", "origins"}),
     "study": (
-        {"study_run", "study_export", "study_read", "study_status"},
-        {"plan", "train", "records", "engine", "measure"},
+        {"study_run", "study_export", "study_read", "study_status", "study_page"},
+        {"plan", "train", "records", "engine", "measure", "report"},
     ),
     "command": (
         {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning", "study_cli"},
