@@ -191,14 +191,15 @@ def _step(where: str, step, groups: dict) -> Step:
 
 
 def _alone(where: str, given: tuple, lists: dict) -> tuple:
-    """`given`, whose `joint` names variants in the catalogue's order and none that is attacked itself.
+    """`given`, whose lists name variants in the catalogue's order and none that is attacked itself.
 
     Records name them so; another spelling would find none of them.
     """
-    joint = config.split(dict(given).get("joint", ""))
     attacked = {*lists.get("variants", ()), *lists.get("sources", ())}
-    if joint != [name for name in catalog.VARIANTS if name in joint and name not in attacked]:
-        raise BadParameter(f"joint={','.join(joint)!r} of {where} must be in the catalogue's order, without {sorted(attacked)}")
+    for name, value in given:
+        named = [item for item in config.split(str(value)) if item in catalog.VARIANTS]
+        if named != [item for item in catalog.VARIANTS if item in named and item not in attacked]:
+            raise BadParameter(f"{name}={value!r} of {where} must be in the catalogue's order, without {sorted(attacked)}")
     return given
 
 

@@ -8,7 +8,7 @@ import hashlib
 import math
 from pathlib import Path
 
-from . import measure, records, store, study, study_read, train
+from . import config, measure, records, store, study, study_read, train
 from .errors import NoRecords, StaleArtefact
 
 LEAST = 1e-30
@@ -43,7 +43,8 @@ def largest(jobs: list[dict]) -> list[dict]:
 
 
 def _aims(parameters: dict) -> dict:
-    return {name: parameters[name] for name in ("attack", *study.AIM) if name in parameters}
+    usual = config.Parameters()
+    return {name: parameters.get(name, getattr(usual, name)) for name in ("attack", *study.AIM)}
 
 
 def _hash(text: str) -> str:
