@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import catalog, study
+from . import catalog, config, study
 from .study import Plan, Step, Unit
 
 TURNED = 0.8
@@ -62,7 +62,8 @@ def seconds(unit: Unit, step: Step, name: str, rates: dict) -> float:
     n, others = unit.attacked(step), len(catalog.VARIANTS[name].members) or 1
     if step.does == "transfer":
         return TURNED * n * rates["ask"] * others
-    return n * rates[step.attack] * (others + len(dict(step.given).get("joint", "").split(",")) - 1)
+    named = config.split(",".join(str(value) for _, value in step.given))
+    return n * rates[step.attack] * (others + sum(item in catalog.VARIANTS for item in named))
 
 
 def _tuning(unit: Unit, which: str, rates: dict) -> float:
