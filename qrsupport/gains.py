@@ -4,6 +4,8 @@ The interval carries seeds and examples: each draw takes fine-tuning seeds with 
 examples with replacement; an example drawn is drawn for every seed and attack.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from statsmodels.stats.contingency_tables import mcnemar
@@ -14,13 +16,12 @@ from .outcomes import MODEL
 DRAWS = 10_000
 CELL = [*MODEL, "attack"]
 PLACE = ["dataset", "backbone"]
-AT_ONCE = 1000
 
 
 def differences(outcomes: pd.DataFrame, variant: str, against: str) -> pd.DataFrame:
-    """One row an example that both variants have: columns `CELL`, example, variant and against (right or not), d (-1, 0, 1)."""
+    """One row an example that both variants have: columns `CELL`, example, variant and against (right: 1, wrong: 0), d (their difference)."""
     sides = [
-        outcomes[outcomes["variant"] == name].set_index([*CELL, "example"])["right"].astype(int).rename(column)
+        outcomes[outcomes["variant"] == name].set_index([*CELL, "example"])["right"].astype(float).rename(column)
         for name, column in ((variant, "variant"), (against, "against"))
     ]
     both = pd.concat(sides, axis=1, join="inner").reset_index()
@@ -51,17 +52,21 @@ def draws(d: pd.DataFrame, n: int = DRAWS, seed: int = 0) -> np.ndarray:
 
     Each is the mean over attacks of the mean over seeds.  With one seed it carries examples alone.
     """
-    rng = np.random.default_rng(seed)
-    examples = pd.Index(sorted(d["example"].unique()))
-    seeds = sorted(d["seed"].unique())
-    tables = [part.pivot(index="example", columns="seed", values="d").reindex(examples, columns=seeds) for _, part in d.groupby("attack")]
+    examples, seeds = pd.Index(sorted(d["example"].unique())), sorted(d["seed"].unique())
+    weights = _weights(len(examples), n, seed)
+    chosen = np.random.default_rng([seed, 1]).integers(len(seeds), size=(n, len(seeds)))
     found = []
-    for start in range(0, n, AT_ONCE):
-        k = min(AT_ONCE, n - start)
-        weights = rng.multinomial(len(examples), np.full(len(examples), 1 / len(examples)), size=k).astype(float)
-        chosen = rng.integers(len(seeds), size=(k, len(seeds)))
-        found.append(np.mean([_mean(table.to_numpy(float), weights, chosen) for table in tables], axis=0))
-    return np.concatenate(found)
+    for _, part in d.groupby("attack"):
+        table = part.pivot(index="example", columns="seed", values="d").reindex(examples, columns=seeds)
+        found.append(_mean(table.to_numpy(np.float32), weights, chosen))
+    return np.mean(found, axis=0)
+
+
+@lru_cache(4)
+def _weights(size: int, n: int, seed: int) -> np.ndarray:
+    """How often each of `size` examples is drawn, in `n` draws of as many: shape (n, size)."""
+    rng, chances = np.random.default_rng(seed), np.full(size, 1 / size)
+    return rng.multinomial(size, chances, size=n).astype(np.float32)
 
 
 def _mean(table: np.ndarray, weights: np.ndarray, chosen: np.ndarray) -> np.ndarray:

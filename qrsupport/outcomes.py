@@ -36,6 +36,19 @@ def clean(rows: pd.DataFrame) -> pd.DataFrame:
     return found.assign(attack="", right=found["answer"] == found["label"])[OUTCOME].reset_index(drop=True)
 
 
+def average(found: pd.DataFrame, names: list[str], name: str) -> pd.DataFrame:
+    """`found` with a variant `name` more: on each example the mean of the variants in `names` that the cell has.
+
+    Its `right` is a share; an example that one of them lacks is left out.
+    """
+    cell = [*MODEL, "attack"]
+    mine = found[found["variant"].isin(names)].assign(right=lambda d: d["right"].astype(float))
+    wanted = mine.groupby(cell)["variant"].transform("nunique")
+    counts = mine.groupby([*cell, "example"])["variant"].transform("nunique")
+    mean = mine[counts == wanted].groupby([*cell, "example", "label"], as_index=False)["right"].mean()
+    return pd.concat([found, mean.assign(variant=name)[OUTCOME]], ignore_index=True)
+
+
 def worst_case(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
     """The suite: an example is right for a variant only if no attack wins it.
 

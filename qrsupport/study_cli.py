@@ -64,14 +64,16 @@ def status(file, results):
 @RUN_DIR
 @PLAN
 @click.option("--out", type=FOLDER, help="The folder to write into; else the book's.")
-def export(names, run_dir, file, out):
+@click.option("--blind", is_flag=True, help="Also units that are not looked at before the analysis is fixed.")
+def export(names, run_dir, file, out, blind):
     """Publish units: one Parquet file and a manifest each, no text of a data set; else those that are whole."""
     from . import study as plans
     from . import study_export, study_read
 
     plan, units = _chosen(file, names)
     folder = _run_dir(run_dir)
-    whole = units if names else [unit for unit in units if plans.noted(folder, unit).get("complete")]
+    shown = [unit for unit in units if blind or not unit.blind]
+    whole = units if names else [unit for unit in shown if plans.noted(folder, unit).get("complete")]
     for unit in whole:
         for path in study_export.export(folder, unit, plan.version, out or config.sources() / study_read.FOLDER):
             click.echo(path)

@@ -8,7 +8,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from . import metrics, recovered
-from .outcomes import AIMS, MODEL, ordinary
+from .outcomes import AIMS, MODEL, OUTCOME, ordinary
 
 CELL = [*MODEL, "attack", "source"]
 
@@ -19,6 +19,13 @@ def answers(rows: pd.DataFrame) -> pd.DataFrame:
     right = found["answer"] == found["label"]
     found = found.assign(right=right).rename(columns={"variant": "source"})
     return found[[*CELL, "target", "example", "label", "lead", "right"]].reset_index(drop=True)
+
+
+def outcomes(rows: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
+    """The targets' answers to what fooled a source, as outcomes: `variant` is the target."""
+    found = answers(rows)
+    found = found[(found["source"] == source) & (found["target"] != source)]
+    return found.rename(columns={"target": "variant"})[OUTCOME].reset_index(drop=True)
 
 
 def matrix(rows: pd.DataFrame) -> pd.DataFrame:

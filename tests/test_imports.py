@@ -43,6 +43,7 @@ ROOMS = {
     "pace": ({"pace"}, {"train", "bench", "victim"}),
     "plan": ({"study", "study_jobs"}, {"data", "origins"}),
     "analysis": ({"outcomes", "gains", "null", "transfers", "boundary", "classes"}, {"plan", "records", "metrics"}),
+    "findings": ({"findings"}, {"analysis", "report"}),
     "study": (
         {"study_run", "study_export", "study_read", "study_status", "study_page"},
         {"plan", "train", "records", "engine", "measure", "report"},

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qrsupport import boundary, classes, config, gains, null, outcomes, study, study_read, transfers
+from qrsupport import boundary, classes, config, findings, gains, null, outcomes, study, study_read, transfers
 
 PLACE = {"dataset": "mr", "backbone": "b", "seed": 0}
 AIMS = {name: getattr(config.Parameters(), name) for name in study.AIM}
@@ -204,3 +204,79 @@ def test_a_moved_threshold_is_a_shift_of_the_logits():
     found = classes.shifts(frame(answers("fp32", 0.5) + answers("int8-dynamic", 0.8))).set_index("label")
     assert found["shift"].to_dict() == pytest.approx({0: -log(4) / 2, 1: log(4) / 2})
     assert found["spread"].tolist() == pytest.approx([0, 0])
+
+
+# The plan's rules ---------------------------------------------------------------------------------------------------
+
+
+def gain(low, middle, high):
+    return {"gain": middle, "lower": low, "upper": high, "seeds": 1, "n": 10, "places": 1}
+
+
+@pytest.mark.parametrize(
+    "found, excess, p, verdict",
+    [
+        (gain(0.01, 0.05, 0.09), gain(0.01, 0.04, 0.08), 0.01, findings.FOR),
+        (gain(0.01, 0.05, 0.09), gain(0.01, 0.04, 0.08), 0.2, findings.UNDECIDED),  # noise might gain as much
+        (gain(0.01, 0.05, 0.09), gain(-0.02, 0.0, 0.02), 0.01, findings.AGAINST),  # noise gains as much
+        (gain(-0.02, 0.0, 0.02), gain(-0.02, 0.0, 0.05), 0.5, findings.AGAINST),
+        (gain(-0.01, 0.02, 0.05), gain(-0.01, 0.02, 0.05), 0.5, findings.UNDECIDED),
+        (gain(-0.2, -0.1, -0.05), gain(-0.2, -0.1, -0.05), 1.0, findings.AGAINST),
+        (gain(np.nan, np.nan, np.nan), gain(np.nan, np.nan, np.nan), 1.0, findings.MISSING),
+    ],
+)
+def test_a_finding_follows_the_plans_rule(found, excess, p, verdict):
+    made = findings.Finding("H", "what", found, excess, p)
+    assert made.verdict == verdict
+    assert ("no record" in made.said) == (verdict == findings.MISSING)
+
+
+@pytest.mark.parametrize(
+    "first, second, said",
+    [
+        (findings.FOR, findings.FOR, "robust"), (findings.FOR, findings.AGAINST, "only different"),
+        (findings.AGAINST, findings.UNDECIDED, "only different"), (findings.FOR, findings.UNDECIDED, findings.UNDECIDED),
+        (findings.AGAINST, findings.MISSING, findings.MISSING),
+    ],
+)  # fmt: skip
+def test_both_primary_outcomes_are_demanded(first, second, said):
+    made = {
+        findings.FOR: gain(0.01, 0.05, 0.09), findings.AGAINST: gain(-0.02, 0.0, 0.02),
+        findings.UNDECIDED: gain(-0.01, 0.02, 0.05), findings.MISSING: gain(np.nan, np.nan, np.nan),
+    }  # fmt: skip
+    assert findings.verdict([findings.Finding("H", "", made[v]) for v in (first, second)]) == said
+
+
+def whole(robust, noise):
+    """All that the verdict needs, on three seeds: of 40 examples int8 keeps `robust`, noise `noise`, fp32 none."""
+    rows = []
+    for seed in range(3):
+        for name in findings.CORE:
+            kept = {"int8-dynamic": robust, "fp32": 0}.get(name, noise)
+            rows += direct(name, "F" * kept + "S" * (40 - kept), seed=seed)
+            won = {"int8-dynamic": "0" * 10 + "1" * 30, "fp32": "0" * 40}.get(name, "1" * 10 + "0" * 30)
+            rows += [{**row, "seed": seed} for row in transfer("fp32", name, won)]
+            rows += [{**row, "seed": seed} for row in transfer("int8-dynamic", name, "." * robust + "0" * (40 - robust))]
+    return frame(rows).assign(backbone=findings.BACKBONE)
+
+
+def test_rows_that_show_a_robust_model_are_called_so():
+    found = findings.all_of(findings.main(whole(20, 0)), 500)
+    assert found[0].gain["gain"] == 0.5 and found[0].excess["gain"] == 0.5
+    assert found[0].p == pytest.approx(1 / 4**3, abs=0.01)
+    assert [f.verdict for f in found[2:]] == ["for", "for"]
+    assert found[2].gain["gain"] == pytest.approx(20 / 40)  # int8 recovers 30 of 40, noise 10
+    assert found[1].gain["gain"] == pytest.approx(10 / 40)  # fp32's texts win 10 of the 20 that int8 kept
+    assert findings.verdict(found) == "robust"
+
+
+def test_a_gain_that_noise_has_too_is_none():
+    found = findings.all_of(findings.main(whole(20, 20)), 500)
+    assert found[0].gain["gain"] == 0.5 and found[0].excess["gain"] == 0 and found[0].p == 1.0
+    assert found[0].verdict == "against" and findings.verdict(found) == "only different"
+
+
+def test_other_backbones_data_sets_and_attacks_stay_out_of_the_verdict():
+    rows = whole(20, 0)
+    assert len(findings.main(rows.assign(backbone="mpnet-base"))) == len(findings.main(rows.assign(dataset="trec"))) == 0
+    assert len(findings.main(rows.assign(attack="pso"))) == 0 and len(findings.main(rows)) == len(rows)
