@@ -43,7 +43,7 @@ ROOMS = {
     "pace": ({"pace"}, {"train", "bench", "victim"}),
     "plan": ({"study", "study_jobs"}, {"data", "origins"}),
     "analysis": ({"outcomes", "gains", "null", "transfers", "boundary", "classes"}, {"plan", "records", "metrics"}),
-    "findings": ({"findings"}, {"analysis", "report"}),
+    "findings": ({"findings", "study_tables", "study_figures", "study_words"}, {"plan", "analysis", "metrics", "report"}),
     "study": (
         {"study_run", "study_export", "study_read", "study_status", "study_page"},
         {"plan", "train", "records", "engine", "measure", "report"},
