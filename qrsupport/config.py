@@ -112,7 +112,11 @@ class Parameters:
         choices=(*catalog.VARIANTS, catalog.RANDOM),
         beside=lambda name: not name,
     )
-    restart: int = parameter(0, "other random states for the same examples: 1, 2 and so on", low=0)
+    restart: int = parameter(
+        0,
+        "other random states for the same examples: 1, 2 and so on; greedy attacks draw no number unless ranking is random",
+        low=0,
+    )
     workers: int = parameter(1, "attacking processes; changes the time, never a record", low=1, high=256)
 
     adversarial_attack: str = parameter(

@@ -15,7 +15,6 @@ from qrsupport import (
     engine,
     goals,
     metrics,
-    ranking,
     records,
     replay,
     report,
@@ -25,7 +24,7 @@ from qrsupport import (
     variants,
     victim,
 )
-from qrsupport.errors import BadCheckpoint, BadParameter, CannotRun, MissingResource, NoNetwork
+from qrsupport.errors import BadCheckpoint, BadParameter, MissingResource, NoNetwork
 from qrsupport.records import Folder, Replay, Status
 
 
@@ -214,73 +213,6 @@ def test_what_is_not_asked_for_leaves_no_trace_in_a_record_or_its_identity(p):
         changed = dataclasses.replace(plain, **{name: value})
         assert json.loads(records.to_line(changed))[name] == value
         assert records.from_line(records.to_line(changed), records.Record) == changed
-
-
-# ranking and restarts ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("attack", ["textfooler", "pwws"])
-@pytest.mark.parametrize("stock", [True, False])
-def test_a_ranking_by_the_variant_itself_changes_nothing(p, attack, stock):
-    made_for = task(dataclasses.replace(p, attack=attack), "int8-dynamic")
-    itself = dataclasses.replace(made_for, p=dataclasses.replace(made_for.p, ranking="int8-dynamic"), ranking=made_for.model)
-    plain, ranked = search.Searcher(made_for, stock), search.Searcher(itself, stock)
-    assert isinstance(ranked.attack.search_method, ranking.Elsewhere) and not isinstance(plain.attack.search_method, ranking.Elsewhere)
-    for example in examples(p, 6):
-        a, b = plain(example), ranked(example)
-        assert outcome(a) == outcome(b) and a.note == "" and b.evaluations <= b.queries
-    assert engine.aimed(itself.p, "int8-dynamic") == made_for.p
-
-
-def order(searcher, example):
-    """The places of a text's words as an attack takes them."""
-    built = searcher.attack
-    text = searcher.text(example.text)
-    built.goal_function.init_attack_example(text, example.label)
-    return built.search_method._get_index_order(text)[0].tolist()
-
-
-@pytest.mark.parametrize("attack", ["textfooler", "pwws"])
-@pytest.mark.parametrize("stock", [True, False])
-def test_words_are_taken_in_the_order_of_the_variant_that_ranks_them(p, attack, stock):
-    q = dataclasses.replace(p, attack=attack)
-    fp32, int8, other = (search.Searcher(task(q, name), stock) for name in ("fp32", "int8-dynamic", "other-seed"))
-    ranked = [search.Searcher(task(dataclasses.replace(q, ranking="fp32"), name), stock) for name in ("int8-dynamic", "other-seed")]
-    differ = []
-    for example in examples(p, 8):
-        wanted = order(fp32, example)
-        assert [order(searcher, example) for searcher in ranked] == [wanted, wanted]
-        differ.append((order(int8, example) != wanted, order(other, example) != wanted))
-    assert np.any(differ, axis=0)[1], "a test that could not fail otherwise"
-
-
-def test_a_ranked_attack_ends_on_the_answers_of_the_variant_attacked(p):
-    q = dataclasses.replace(p, ranking="other-seed")
-    found, again = attacked(q), Folder(replay.replay(q, "fp32", "fp32"), Replay).load()
-    for record, answer in zip(found, again, strict=True):
-        assert record.ranking == answer.ranking == "other-seed"
-        assert (answer.replayed != record.label) == (record.status in (Status.succeeded, Status.skipped))
-    assert [r.perturbed for r in found] != [r.perturbed for r in attacked(p)]
-
-
-def test_a_ranking_needs_a_greedy_search(p, monkeypatch):
-    monkeypatch.setattr(engine.variants, "build", lambda *_: pytest.fail("work was done"))
-    with pytest.raises(CannotRun, match="greedy search by word importance, and Swarm is none; take textfooler or pwws"):
-        engine.attack(dataclasses.replace(p, attack="pso", ranking="int8-dynamic"), "fp32")
-
-
-def test_restarts_differ_where_numbers_are_drawn_and_repeat_themselves(p):
-    assert len({engine.example_seed(0, "a"), engine.example_seed(0, "a", 1), engine.example_seed(0, "a", 2)}) == 3
-
-    def found(**settings):
-        searcher = search.Searcher(task(dataclasses.replace(p, **settings)))
-        return [outcome(searcher(example)) for example in examples(p, 6)]
-
-    plain = found()
-    assert found(restart=1) == plain, "a greedy search draws no number"
-    first = found(ranking="random", restart=1)
-    assert first == found(ranking="random", restart=1) and first != found(ranking="random", restart=2) and first != plain
-    assert found(attack="pso") != found(attack="pso", restart=1)
 
 
 # one run directory, several adversaries -------------------------------------------------------------------
