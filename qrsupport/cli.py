@@ -13,6 +13,7 @@ import click
 from . import __version__, catalog, config
 from .book import chapters
 from .errors import ChapterFailed, QRError
+from .study.commands import study
 
 TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "flair", "nltk", "numpy",
          "jupyter-book", "papermill", "snakemake")  # fmt: skip
@@ -34,6 +35,9 @@ PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE"
 def cli():
     """Quantization and robustness: what can be chosen, what is at hand, and running it."""
     config.settle_places()
+
+
+cli.add_command(study)
 
 
 def names() -> dict[str, dict[str, str]]:

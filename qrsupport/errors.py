@@ -132,6 +132,24 @@ class AttackFailures(QRError):
     """
 
 
+class BelowFloor(QRError):
+    """Raised if: a checkpoint of the study is less accurate on the validation split than its plan demands.
+
+    What it means: a result of it would be one of a classifier that nobody uses; the unit stopped before any attack.
+
+    What to do: change the epochs or the learning rate of the model in the plan, by the validation split alone; run again.
+    """
+
+
+class StudyIncomplete(QRError):
+    """Raised if: units of the study's plan stopped on an error, or the published files hold less than the plan.
+
+    What it means: what is there is sound, and a verdict from it would be one on a part of the plan.
+
+    What to do: mend what the message names and run `qrsupport study run` again, then `qrsupport study export`.
+    """
+
+
 class ChapterFailed(QRError):
     """Raised if: a chapter or the building of the book stopped on an error that is not one of the above.
 

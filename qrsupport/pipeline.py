@@ -144,7 +144,7 @@ def attack(
 def training_attack(p: config.Parameters, progress: bool = True) -> list[records.Record]:
     """The records of the attack that makes adversarial training examples: `p.adversarial_attack` on the fp32 variant over
     `p.adversarial_examples` seeded training examples."""
-    aims = {"query_budget": 0, "margin": 0.0, "joint": ""}
+    aims = {"query_budget": 0, "margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
     q = dataclasses.replace(p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, **aims)
     return _attacked(q, "fp32", dataset(q).train, "training-attacks", progress, None)
 
@@ -179,10 +179,7 @@ def _attacked(
     folder = attack_folder(p, name, recipe, stage)
     p, recipe = tasks.settled(tasks.aimed(p, name), recipe)
     tasks.supply(p, recipe)
-    others = {other: variant(p, other) for other in config.split(p.joint)}
-    depends = _made_from(p, name, split, others, recipe)
-    made_by = config.key(depends["parameters"])
-    job = tasks.Task(p, name, variant(p, name), made_by, recipe, tuple(others.values()))
+    job, depends = task(p, name, recipe), _made_from(p, name, split, recipe)
     wanted = tasks.examples(split, p.n, p.attack_seed)
     with store.lock(folder.path):
         folder.open(depends)
@@ -192,6 +189,14 @@ def _attacked(
     found = folder.load()
     running.refuse_errors(found, len(wanted), folder.path)
     return found[: p.n]
+
+
+def task(p: config.Parameters, name: str, recipe: type | None = None) -> tasks.Task:
+    """What a worker that attacks variant `name` is given; `p` as `tasks.aimed` and `tasks.settled` leave it."""
+    others = {other: variant(p, other) for other in config.others(p)}
+    joint, spared = (tuple(others[other] for other in config.split(names)) for names in (p.joint, p.spare))
+    made_by = config.key(tasks.identity(p, name, recipe))
+    return tasks.Task(p, name, variant(p, name), made_by, recipe, joint, spared, others.get(p.ranking))
 
 
 def _append(folder: records.Folder, found, wanted: int, todo: int, label: str, progress: bool) -> None:
@@ -204,7 +209,7 @@ def _append(folder: records.Folder, found, wanted: int, todo: int, label: str, p
         folder.close()
 
 
-def _made_from(p: config.Parameters, name: str, split: datasets.Split, others: dict[str, Path], recipe: type | None) -> dict:
+def _made_from(p: config.Parameters, name: str, split: datasets.Split, recipe: type | None) -> dict:
     """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
     library versions, code."""
     order = datasets.sample(split, len(split.texts), p.attack_seed)
@@ -213,7 +218,7 @@ def _made_from(p: config.Parameters, name: str, split: datasets.Split, others: d
         "parameters": tasks.identity(p, name, recipe),
         "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
         "model": classifiers.digest(variant(p, name)),
-        "joint": {other: classifiers.digest(folder) for other, folder in others.items()},
+        "others": {other: classifiers.digest(variant(p, other)) for other in config.others(p)},
         "resources": tasks.supply(p, recipe).digest,
         "versions": {v: version(v) for v in running.VERSIONS},
         "code": provenance.code("attack"),

@@ -13,12 +13,12 @@ from qrsupport import config, pipeline
 from qrsupport.attacks import running, tasks
 from qrsupport.data import datasets
 from qrsupport.errors import DependentAnswers, MissingResource
-from qrsupport.quantization import batching, classifiers, export, precisions, victim
+from qrsupport.quantization import batching, classifiers, controls, export, precisions, victim
 from qrsupport.records import Folder
 from qrsupport.training import pretrained
 
 LENGTHS, SIZES = range(3, 65), range(1, 33)
-PROVED = ("fp32", "int8-weights", "int4-weights", "int8-static-minmax", "w4")
+PROVED = ("fp32", "int8-weights", "int4-weights", "int8-static-minmax", "w4", "activation-noise-1", "fp32-shifted")
 
 
 def some(length):
@@ -48,7 +48,7 @@ def texts(tiny):
 
 
 def test_the_table_names_every_precision_and_its_reason():
-    assert set(batching.WHY) == {"fp32", *precisions.MADE}
+    assert set(batching.WHY) == {"fp32", *precisions.MADE, *(precision for _, precision in controls.DRAWN.values())}
     assert all(reason for _, reason in batching.WHY.values())
 
 
@@ -80,7 +80,7 @@ def test_margins_are_complete():
 @pytest.mark.parametrize("name", PROVED)
 def test_company_changes_no_answer_of_bert_small(few, name):
     model = pipeline.classifier(few, name)
-    assert model.together == batching.most(name, "bert")
+    assert model.together == batching.most("fp32", "bert")
     assert not differing(model, LENGTHS, some)
 
 

@@ -14,18 +14,22 @@ from qrsupport.book import flags
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "book" / "flags.md").read_text("utf-8")
-MODULES = {f.stem: ast.parse(f.read_text("utf-8")) for f in Path(qrsupport.__file__).parent.rglob("*.py")}
+FOLDER = Path(qrsupport.__file__).parent
+MODULES = {
+    ".".join(f.relative_to(FOLDER).with_suffix("").parts): ast.parse(f.read_text("utf-8")) for f in FOLDER.rglob("*.py")
+}
 NAMES = flags.errors_of_the_package()
 # What is raised for others to catch, and by whom it is caught.
 INSIDE = {
-    ("wiring", "KeyError"),  # as TextAttack's word embedding answers for an unknown word
-    ("datasets", "ValueError"),  # by read_rows, which adds file and line
-    ("word_encoder", "NotImplementedError"),  # the abstract encoder
-    ("faster", "ValueError"),  # as TextAttack raises it
-    ("published", "ValueError"),  # by Vectors itself, which names the file
-    ("classifiers", "ValueError"),  # by _members itself, which names the file
+    ("attacks.wiring", "KeyError"),  # as TextAttack's word embedding answers for an unknown word
+    ("data.datasets", "ValueError"),  # by read_rows, which adds file and line
+    ("lexicons.word_encoder", "NotImplementedError"),  # the abstract encoder
+    ("attacks.faster", "ValueError"),  # as TextAttack raises it
+    ("lexicons.published", "ValueError"),  # by Vectors itself, which names the file
+    ("quantization.classifiers", "ValueError"),  # by _members itself, which names the file
     ("records", "TypeError"),  # by from_line itself, which names the line
     ("offline", "OSError"),  # to a socket's caller, as the system refuses
+    ("__init__", "AttributeError"),  # how Python learns that a module lacks a name
     ("offline", "AttributeError"),  # how Python learns that a module lacks a name
 }
 

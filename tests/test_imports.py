@@ -29,9 +29,10 @@ MAY_IMPORT = {
     "pipeline": {"data", "training", "quantization", "attacks"},
     "holdings": set(),
     "experiments": {"data", "training", "quantization", "lexicons", "attacks", "pipeline", "analysis", "report", "book"},
+    "study": {"data", "training", "pipeline", "analysis", "report", "experiments"},
     "book": {"data", "training", "lexicons", "report", "pipeline"},
     "cli": {
-        "data", "training", "quantization", "lexicons", "analysis", "report", "experiments", "book", "holdings", "pipeline",
+        "data", "training", "quantization", "lexicons", "analysis", "report", "experiments", "study", "book", "holdings", "pipeline",
     },
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "textattack", "onnxruntime", "datasets")

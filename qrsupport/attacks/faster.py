@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from .. import offline
-from . import goals, wiring
+from . import goals, ranking, wiring
 
 textattack = offline.textattack()
 
@@ -190,6 +190,10 @@ class Ranking(GreedyWordSwapWIR):
         return super()._get_index_order(initial_text, max_len)
 
 
+class RankingElsewhere(ranking.Elsewhere, Ranking):
+    """ranking.Elsewhere, asked as Ranking does."""
+
+
 class Swarm(wiring.Swarm):
     """attacks.Swarm that looks for the best neighbours of a text once an example, and draws many numbers at a time.
 
@@ -284,6 +288,7 @@ FASTER = {
     wiring.Encoded: SentenceConstraint,
     wiring.Swarm: Swarm,
     GreedyWordSwapWIR: Ranking,
+    ranking.Elsewhere: RankingElsewhere,
 }
 
 

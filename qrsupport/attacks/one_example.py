@@ -9,7 +9,7 @@ from .. import offline, records
 from ..errors import DependentAnswers
 from ..quantization import classifiers
 from ..records import Status
-from . import attacked_text, faster, goals, tasks, wiring
+from . import attacked_text, faster, goals, ranking, tasks, wiring
 
 
 class Searcher:
@@ -18,13 +18,16 @@ class Searcher:
     def __init__(self, job: tasks.Task, stock: bool = False):
         p = job.p
         self.task, self.victim, self.stock = job, classifiers.load(job.model), stock
-        others = [classifiers.load(path) for path in job.others]
-        self.wrapper = goals.Several([self.victim, *others]) if others else wiring.Wrapper(self.victim)
+        others, spared = ([classifiers.load(path) for path in some] for some in (job.others, job.spared))
+        several = others or spared
+        self.wrapper = goals.Several([self.victim, *others], spared) if several else wiring.Wrapper(self.victim)
         self.words, recipe = tasks.supply(p, job.recipe), job.recipe or wiring.RECIPES[p.attack]
         with offline.network(p.network):
             self.attack = wiring.build_recipe(recipe, self.words.part, self.wrapper, p.query_budget)
-        if p.margin or others:
+        if p.margin or several:
             goals.aim(self.attack, p.margin)
+        if p.ranking:
+            ranking.by(self.attack, classifiers.load(job.ranking) if job.ranking else None)
         self.text = attacked_text.AttackedText if stock else attacked_text.Text
         if not stock:
             self.attack = faster.accelerate(self.attack)
@@ -55,7 +58,7 @@ class Searcher:
 
     def outcome(self, example: tasks.Example) -> dict:
         """Attacks one text; the record's fields that say how it ended."""
-        seed = tasks.example_seed(self.task.p.attack_seed, example.id)
+        seed = tasks.example_seed(self.task.p.attack_seed, example.id, self.task.p.restart)
         random.seed(seed)
         np.random.seed(seed)
         self.wrapper.asked = 0

@@ -18,7 +18,7 @@ import numpy as np
 from .. import config, offline
 from ..errors import BadParameter, UnknownName
 from ..lexicons import resources
-from . import goals, wiring
+from . import goals, ranking, wiring
 
 
 def find(path: str) -> type:
@@ -95,12 +95,19 @@ def supply(p: config.Parameters, recipe: type) -> resources.Resources:
         asked[part] = getattr(resources.load(p.resources, p.network, parts=(part,)), part)
         return asked[part]
 
-    with offline.network(p.network):
-        built = wiring.build_recipe(recipe, ask, wiring.Wrapper(Blank()), p.query_budget)
-    if p.margin or p.joint:
+    built = blank(p, recipe, ask)
+    if p.margin or p.joint or p.spare:
         goals.aim(built, p.margin)
+    if p.ranking:
+        ranking.check(built)
     sent(p, recipe)
     return resources.load(p.resources, p.network, parts=tuple(sorted(asked)))
+
+
+def blank(p: config.Parameters, recipe: type, find):
+    """The attack of a recipe on a classifier that has no opinion; as `wiring.build_recipe`."""
+    with offline.network(p.network):
+        return wiring.build_recipe(recipe, find, wiring.Wrapper(Blank()), p.query_budget)
 
 
 def sent(p: config.Parameters, recipe: type) -> None:

@@ -53,7 +53,8 @@ def predictions(model, dataset: datasets.Dataset, variant: str) -> dict:
     return {
         "split": dataset.evaluation, "class_names": list(dataset.labels), "ids": list(split.ids),
         "labels": list(split.labels), "predicted": [int(i) for i in logits.argmax(1)],
-        "bytes": model.bytes, "execution": catalog.execution(variant),
+        "probabilities": victim.probabilities(logits).tolist(), "bytes": model.bytes,
+        "execution": catalog.execution(variant),
     }  # fmt: skip
 
 
@@ -80,7 +81,8 @@ def one(record: records.Record, before: list, after: list, target: str, made_by:
         attack_seed=record.attack_seed, status=record.status, label=record.label,
         clean=max(range(len(before)), key=before.__getitem__), replayed=max(range(len(after)), key=after.__getitem__),
         probabilities_clean=before, probabilities_replayed=after, made_by=made_by,
-        query_budget=record.query_budget, margin=record.margin, joint=record.joint,
+        query_budget=record.query_budget, margin=record.margin, joint=record.joint, spare=record.spare,
+        ranking=record.ranking, restart=record.restart,
         execution=catalog.execution(target),
         timing=timing,
     )  # fmt: skip

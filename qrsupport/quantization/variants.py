@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def made_of(name: str) -> tuple[str, ...]:
     if entry.members or entry.precision == "fp32":
         return tuple(entry.members)
     plain = next(n for n, e in catalog.VARIANTS.items() if (e.checkpoint, e.precision) == (entry.checkpoint, "fp32"))
-    return (plain, "int8-dynamic") if entry.precision in NOISE else (plain,)
+    return (plain, "int8-dynamic") if entry.precision in CONTROLS else (plain,)
 
 
 def made_from(source: Source) -> dict:
@@ -134,6 +135,22 @@ def _noise(p: config.Parameters, entry: catalog.VariantEntry, source: Source, ro
     return controls.noise(fp32, int8, room / "model.onnx", int(entry.precision.rsplit("-")[1]), p.seed)
 
 
+def _matched(make, precision: str):
+    """A control that `make(controls.Pair, folder)` matches with the 8-bit variant, executed in `precision`."""
+
+    def control(p: config.Parameters, entry: catalog.VariantEntry, source: Source, room: Path, about: dict) -> dict:
+        fp32, int8 = source.variants.values()
+        where, split = source.dataset.aside()
+        texts = [split.texts[i] for i in datasets.sample(split, controls.SAMPLE, p.seed)]
+        about |= {"inputs": list(classifiers.load(fp32).inputs), "precision": precision}
+        store.write_json(room / "variant.json", about)
+        found = make(controls.Pair(fp32, int8, texts, p.seed), room)
+        about["matched"] = found | {"split": where, "texts": len(texts)}
+        return {}
+
+    return control
+
+
 def _ensemble(p: config.Parameters, name: str, source: Source, room: Path) -> dict:
     """The folder of an ensemble: who its members are."""
     members = {member: classifiers.load(folder) for member, folder in source.variants.items()}
@@ -172,5 +189,13 @@ def _quartiles(times: list[float]) -> dict:
     return dict(zip(("low", "median", "high"), map(float, np.percentile(times, (25, 50, 75))), strict=True))
 
 
-NOISE = ("noise-1", "noise-2", "noise-3")
-PRECISIONS = {"fp32": _fp32} | dict.fromkeys(NOISE, _noise) | {name: _from_fp32(make) for name, make in precisions.MADE.items()}
+CONTROLS = (
+    dict.fromkeys(("noise-1", "noise-2", "noise-3"), _noise)
+    | {
+        f"{kind}-{draw}": _matched(partial(make, draw=draw), precision)
+        for kind, (make, precision) in controls.DRAWN.items()
+        for draw in (1, 2, 3)
+    }
+    | {name: _matched(*how) for name, how in controls.SHIFTS.items()}
+)
+PRECISIONS = {"fp32": _fp32} | CONTROLS | {name: _from_fp32(make) for name, make in precisions.MADE.items()}

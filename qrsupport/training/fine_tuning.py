@@ -54,6 +54,11 @@ def history(path: Path):
     return table
 
 
+def validation_accuracy(path: Path) -> float:
+    """Accuracy on the validation split after the last epoch of a checkpoint."""
+    return store.read_json(Path(path) / "history.json")[-1]["validation accuracy"]
+
+
 def build(p: config.Parameters, dataset: datasets.Dataset, folder: Path, which: str, attacked: list[records.Record]) -> dict:
     """Writes the checkpoint `which` to `folder`; `attacked`: the attack on training examples, for adversarial training.
 

@@ -1,0 +1,98 @@
+"""From the study's published rows to outcomes: which examples a variant still gets right, attack by attack.
+
+A frame of outcomes has the columns `OUTCOME`, one row an example; `attack` names the attack, or the suite.
+"""
+
+import pandas as pd
+
+from .. import config
+
+MODEL = ["dataset", "backbone", "seed"]
+AIMS = ["attack", *config.AIM]
+OUTCOME = [*MODEL, "attack", "variant", "example", "label", "right"]
+SUITE = "suite"
+
+
+def ordinary(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of attacks with no aim but another label."""
+    usual, same = config.Parameters(), pd.Series(True, rows.index)
+    for name in config.AIM:
+        same &= rows[name] == getattr(usual, name)
+    return rows[same]
+
+
+def direct(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each variant attacked itself by ordinary attacks: right if the attack failed; skipped and turned are wrong.
+
+    Examples that ended in an error are left out.
+    """
+    found = ordinary(rows[(rows["kind"] == "direct") & (rows["status"] != "error")])
+    return found.assign(right=found["status"] == "failed")[OUTCOME].reset_index(drop=True)
+
+
+def clean(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each variant's answers to the evaluation split; `attack` is empty."""
+    found = rows[rows["kind"] == "clean"]
+    return found.assign(attack="", right=found["answer"] == found["label"])[OUTCOME].reset_index(drop=True)
+
+
+def average(found: pd.DataFrame, names: list[str], name: str) -> pd.DataFrame:
+    """`found` with a variant `name` more: on each example the mean of the variants in `names` that the cell has.
+
+    Its `right` is a share; an example that one of them lacks is left out.
+    """
+    cell = [*MODEL, "attack"]
+    mine = found[found["variant"].isin(names)].assign(right=lambda d: d["right"].astype(float))
+    wanted = mine.groupby(cell)["variant"].transform("nunique")
+    counts = mine.groupby([*cell, "example"])["variant"].transform("nunique")
+    mean = mine[counts == wanted].groupby([*cell, "example", "label"], as_index=False)["right"].mean()
+    return pd.concat([found, mean.assign(variant=name)[OUTCOME]], ignore_index=True)
+
+
+def worst_case(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
+    """The suite: an example is right for a variant only if no attack wins it.
+
+    The suite holds every attack that was made on all of `variants` (one that ranks words by a
+    variant is not made on that one, whose own ranking it is), and every adversarial set that was
+    replayed on all of them.  Its examples are those that all its parts attacked without an error,
+    so that each variant faces the same attacks on the same examples.  Models without all of
+    `variants` are left out.
+    """
+    found = [_suite(part, variants).assign(**dict(zip(MODEL, key))) for key, part in rows.groupby(MODEL)]
+    whole = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=OUTCOME)
+    return whole[OUTCOME]
+
+
+def _suite(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
+    """The suite's outcomes on one model."""
+    attacked = rows[(rows["kind"] == "direct") & (rows["status"] != "error")]
+    replayed = rows[(rows["kind"] == "transfer") & rows["target"].isin(variants)]
+    examples, lost = None, []
+    for aims, part in attacked.groupby(AIMS):
+        own = part[part["variant"].isin(variants)]
+        if set(variants) <= {*own["variant"], dict(zip(AIMS, aims)).get("ranking")}:
+            lost.append(own.loc[own["status"] != "failed", ["variant", "example"]])
+            examples = _common(examples, own)
+    for (_, *aims), part in replayed.groupby(["variant", *AIMS]):
+        source = part["variant"].iloc[0]
+        if set(variants) - {source} <= set(part["target"]):
+            wrong = part.loc[part["answer"] != part["label"], ["target", "example"]]
+            lost.append(wrong.set_axis(["variant", "example"], axis=1))
+            mine = attacked[(attacked["variant"] == source) & (attacked[AIMS] == aims).all(axis=1)]
+            examples = _common(examples, mine)
+    if not examples or not lost:
+        return pd.DataFrame(columns=OUTCOME)
+    beaten = set(pd.concat(lost).itertuples(index=False, name=None))
+    labels = attacked.drop_duplicates("example").set_index("example")["label"]
+    names = [(v, e) for v in variants for e in sorted(examples)]
+    return pd.DataFrame(
+        [(SUITE, v, e, labels[e], (v, e) not in beaten) for v, e in names],
+        columns=["attack", "variant", "example", "label", "right"],
+    )
+
+
+def _common(examples: set | None, part: pd.DataFrame) -> set:
+    """The examples that every variant of an attack has, and all attacks before."""
+    counts = part.groupby("example")["variant"].nunique()
+    mine = set(counts.index[counts == part["variant"].nunique()])
+    return mine if examples is None else examples & mine

@@ -1,0 +1,226 @@
+"""Tables of the study's results, from its published rows."""
+
+import numpy as np
+import pandas as pd
+
+from .. import catalog, config
+from ..analysis import boundary, classes, gains, metrics, null, outcomes, paper_claims, transfers
+from ..analysis.outcomes import MODEL
+from ..report.tables import Html, cell, estimate, p_value, percent, table
+from . import findings
+from .findings import VARIANT, interval
+
+PLACE = ["dataset", "backbone"]
+
+
+def _named(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    return df[names].reset_index(drop=True)
+
+
+def direct_gains(rows: pd.DataFrame, variants: list[str] | None = None, n: int = gains.DRAWS) -> Html:
+    """Gain of each variant attacked itself, with the interval over seeds and examples."""
+    found = outcomes.direct(rows)
+    variants = variants or [name for name in catalog.VARIANTS if name in set(found["variant"]) and name != "fp32"]
+    df = gains.table(found, variants, n=n)
+    out = _named(df, [*PLACE, "attack", "variant", "seeds", "n"])
+    out["gain over fp32"] = [interval(row) for row in df.to_dict("records")]
+    return table(out, "Accuracy under direct attack: gain over fp32, with 95 % intervals over seeds and examples")
+
+
+def worst_cases(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
+    """Accuracy over the suite, and the gain over fp32."""
+    found = outcomes.worst_case(rows, findings.CORE)
+    if not len(found):
+        return table(pd.DataFrame(columns=[*PLACE, "variant", "accuracy over the suite"]), "Worst case over the suite")
+    df = gains.table(found, findings.CORE[1:], n=n)
+    means = found.groupby([*PLACE, "variant"])["right"].mean()
+    out = _named(df, [*PLACE, "variant", "seeds", "n"])
+    keys = df[[*PLACE, "variant"]].itertuples(index=False, name=None)
+    out["accuracy over the suite"] = [percent(float(means[key])) for key in keys]
+    out["gain over fp32"] = [interval(row) for row in df.to_dict("records")]
+    return table(out, "Worst case over the suite: the share of examples that no attack wins")
+
+
+def cells(rows: pd.DataFrame, variant: str = VARIANT) -> Html:
+    """Each cell of a variant against fp32, each attacked itself: exact McNemar tests."""
+    df = gains.cells(outcomes.direct(rows), [variant])
+    out = _named(df, [*gains.CELL, "n"])
+    for name, column in (("fp32", "against"), (variant, "accuracy")):
+        out[name] = [percent(float(value)) for value in df[column]]
+    out["only fp32"], out[f"only {variant}"] = df["only_against"], df["only_variant"]
+    out["p"], out["p, Holm"] = df["p"].map(p_value), df["p_holm"].map(p_value)
+    return table(out, f"{variant} and fp32, each attacked itself: accuracy under attack, exact McNemar tests")
+
+
+def controls(rows: pd.DataFrame) -> Html:
+    """int8's gain among its noise controls', by cell; another seed's beside."""
+    df = gains.cells(outcomes.direct(rows), [VARIANT, "other-seed", *findings.NOISE])
+    found = null.spread(df, VARIANT, findings.NOISE)
+    seeds = df[df["variant"] == "other-seed"].set_index([*MODEL, "attack"])["gain"]
+    out = _named(found, [*MODEL, "attack"])
+    out["int8-dynamic"] = [f"{100 * value:+.1f}" for value in found["gain"]]
+    out["noise, lowest to highest"] = [f"{100 * a:+.1f} to {100 * b:+.1f}" for a, b in zip(found["lowest"], found["highest"], strict=True)]
+    out["rank"] = [f"{rank} of {k + 1}" for rank, k in zip(found["rank"], found["controls"], strict=True)]
+    keys = found[[*MODEL, "attack"]].itertuples(index=False, name=None)
+    out["another seed"] = [f"{100 * seeds[key]:+.1f}" if key in seeds else "not run" for key in keys]
+    return table(out, "Gains over fp32 in points, each variant attacked itself: is int8's among those of noise?")
+
+
+def recoveries(rows: pd.DataFrame, source: str = "fp32") -> Html:
+    """What each target recovers of the texts that fooled a source."""
+    df = transfers.matrix(rows)
+    df = df[df["source"] == source]
+    out = _named(df, [*MODEL, "attack", "target"])
+    out["recovery"] = [_estimate(row, "recovery") for row in df.to_dict("records")]
+    return table(out, f"Recovery of the texts that fooled {source}, with 95 % Wilson intervals")
+
+
+def _estimate(row: dict, name: str) -> str:
+    return estimate(row[name], row[f"{name}_lower"], row[f"{name}_upper"], int(row[f"{name}_n"]))
+
+
+def recovery_tests(rows: pd.DataFrame) -> Html:
+    """One-sided tests of int8's recovery against every control's."""
+    df = transfers.against(rows, VARIANT, ["other-seed", *findings.NOISE])
+    out = _named(df, [*MODEL, "attack", "control", "direction", "n"])
+    out["only int8-dynamic"], out["only the control"] = df["only_variant"], df["only_control"]
+    out["p, Holm"] = df["p_holm"].map(p_value)
+    return table(out, "Does int8-dynamic recover more, or less, of fp32's adversarial texts than each control?")
+
+
+def whole_sets(rows: pd.DataFrame) -> Html:
+    """The paper's way of counting, as we read it."""
+    df = transfers.whole_set(rows)
+    out = _named(df, [*MODEL, "attack", "target", "n"])
+    out["accuracy"] = [percent(float(v)) for v in df["accuracy"]]
+    out["gain over fp32's own"] = [f"{100 * v:+.1f}" for v in df["gain"]]
+    out["of which unattacked errors"] = [f"{100 * v:+.1f}" for v in df["gain_skipped"]]
+    return table(out, "Accuracy over fp32's whole adversarial set: the paper's way of counting, as we read it; gains in points")
+
+
+def aims(rows: pd.DataFrame) -> Html:
+    """Attacks with a further aim: how many succeed."""
+    df = transfers.aimed(rows)
+    usual = {name: "" for name in config.AIM}
+    said = [", ".join(f"{name} {row[name]}" for name in usual if row[name] not in ("", 0, 0.0)) for row in df.to_dict("records")]
+    out = _named(df, [*MODEL, "attack", "variant"]).assign(aim=said)
+    out["success"] = [_estimate(row, "success") for row in df.to_dict("records")]
+    return table(out, "Attacks with a further aim: success rate among examples that the variant had right")
+
+
+def by_class(rows: pd.DataFrame, variants: list[str] = findings.CORE) -> Html:
+    """Accuracy under direct attack, class by class."""
+    df = classes.by_class(rows)
+    df = df[df["variant"].isin(variants)]
+    names = [catalog.DATASETS[d].labels[int(i)] for d, i in zip(df["dataset"], df["label"], strict=True)]
+    out = _named(df, [*MODEL, "attack", "variant"]).assign(label=names)
+    out["accuracy under attack"] = [_estimate(row, "accuracy") for row in df.to_dict("records")]
+    return table(out, "Accuracy under direct attack, class by class")
+
+
+def shifts(rows: pd.DataFrame) -> Html:
+    """Mean shift of each class's logit from fp32 to each variant, on clean and on perturbed texts."""
+    df = classes.shifts(rows)
+    names = [catalog.DATASETS[d].labels[int(i)] for d, i in zip(df["dataset"], df["label"], strict=True)]
+    out = _named(df, [*MODEL, "variant", "texts"]).assign(label=names)
+    out["mean shift"] = [f"{v:+.3f}" for v in df["shift"]]
+    out["standard deviation"], out["n"] = [f"{v:.3f}" for v in df["spread"]], list(df["n"])
+    return table(out, "How far logits move from fp32's: on the evaluation split, and on the texts that fooled fp32")
+
+
+def clean(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
+    """Clean accuracy of each variant, and its gain over fp32."""
+    found = outcomes.clean(rows)
+    means = found.groupby([*PLACE, "variant"])["right"].mean()
+    df = gains.table(found, [name for name in catalog.VARIANTS if name in set(found["variant"]) and name != "fp32"], n=n)
+    out = _named(df, [*PLACE, "variant", "seeds", "n"])
+    keys = df[[*PLACE, "variant"]].itertuples(index=False, name=None)
+    out["clean accuracy"] = [percent(float(means[key])) for key in keys]
+    out["gain over fp32"] = [interval(row) for row in df.to_dict("records")]
+    return table(out, "Clean accuracy on the whole evaluation split")
+
+
+def effort(rows: pd.DataFrame) -> Html:
+    """What direct attacks cost and changed."""
+    found = outcomes.ordinary(rows[(rows["kind"] == "direct") & rows["status"].isin(["failed", "succeeded"])])
+    won = found[found["status"] == "succeeded"].assign(changed=lambda d: d["words_changed"] / d["words"])
+    by = [*MODEL, "attack", "variant"]
+    df = found.groupby(by)[["queries"]].mean().join(won.groupby(by)[["changed", "similarity"]].mean()).reset_index()
+    out = _named(df, by)
+    out["queries"], out["words changed"] = [cell(float(v)) for v in df["queries"]], [percent(float(v)) for v in df["changed"]]
+    out["similarity"] = [cell(float(v)) for v in df["similarity"]]
+    return table(out, "Direct attacks: mean queries of attacked examples; words changed and similarity of successes")
+
+
+def claims(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
+    """Each claim of the paper beside what was found, under each protocol."""
+    found, won = outcomes.direct(rows), outcomes.clean(rows)
+    lines = []
+    for claim in paper_claims.CLAIMS:
+        sides = [("clean", won)] if claim.measure == "clean" else [("direct", found), ("transfer, whole set", _whole(rows))]
+        for protocol, part in sides:
+            ours = gains.pooled(part, claim.variant, claim.baseline, n)
+            lines.append([claim.name, f"{claim.percent:+.2f} %", claim.source, protocol, interval(ours), ours["places"], ours["seeds"]])
+    names = ["claim", "the paper", "source", "protocol", "here", "data sets", "seeds"]
+    return table(pd.DataFrame(lines, columns=names), "The paper's claims; here: points, with 95 % intervals over seeds and examples")
+
+
+def _whole(rows: pd.DataFrame) -> pd.DataFrame:
+    """The targets' answers to fp32's whole adversarial set as outcomes: unturned members are the examples themselves."""
+    attacked = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32") & (rows["status"] != "error")])
+    answered = transfers.answers(rows).query("source == 'fp32'").rename(columns={"target": "variant"})
+    kept = attacked[attacked["status"] != "succeeded"][[*MODEL, "attack", "example"]]
+    same = kept.merge(outcomes.clean(rows).drop(columns="attack"), on=[*MODEL, "example"])
+    targets = answered[[*MODEL, "attack", "variant"]].drop_duplicates()
+    same = same.merge(targets, on=[*MODEL, "attack", "variant"])
+    return pd.concat([answered[outcomes.OUTCOME], same[outcomes.OUTCOME]], ignore_index=True)
+
+
+def explained(rows: pd.DataFrame) -> Html:
+    """Predicted and observed recovery, by source and target: means over models and attacks."""
+    df = boundary.predictions(rows)
+    by = [*PLACE, "source", "target"]
+    means = df.groupby(by)[["distance", "shift", "spread", "predicted", "observed"]].mean().reset_index()
+    for name in ("predicted", "observed"):
+        means[name] = [percent(float(v)) for v in means[name]]
+    for name in ("distance", "shift", "spread"):
+        means[name] = [f"{v:.3f}" for v in means[name]]
+    return table(means, "Recovery predicted from distances and shifts alone, and observed; means over seeds and attacks")
+
+
+def explained_said(rows: pd.DataFrame) -> str:
+    """One sentence on how well distance explains recovery, for all targets and for each kind."""
+    df = boundary.predictions(rows)
+    if not len(df):
+        return "No record yet."
+    kinds = {"`int8-dynamic`": [VARIANT], "noise": findings.NOISE, "another seed": ["other-seed"]}
+    parts = []
+    for kind, names in kinds.items():
+        mine = df[df["target"].isin(names) & (df["source"] == "fp32")]
+        if len(mine):
+            parts.append(f"{kind}: {percent(mine['predicted'].mean())} predicted, {percent(mine['observed'].mean())} observed")
+    found = boundary.agreement(df)
+    rank = "—" if np.isnan(found["rank"]) else f"{found['rank']:.2f}"
+    return (
+        f"Over {found['n']} pairs of source and target, predicted and observed shares differ by {percent(found['error'])} in the "
+        f"mean; Spearman's rank correlation is {rank}. Of the texts that fooled `fp32`, {'; '.join(parts) or 'none was replayed'}."
+    )
+
+
+def widths(rows: pd.DataFrame) -> Html:
+    """The width sweep: accuracy under direct attack and recovery of fp32's texts, by width."""
+    found, names = outcomes.direct(rows), ["fp32", *catalog.SWEEP]
+    found = found[found["variant"].isin(names)]
+    won = transfers.outcomes(rows)
+    parts = []
+    for key, part in found.groupby([*MODEL, "attack", "variant"]):
+        *_, variant = key
+        mine = won[(won[[*MODEL, "attack", "variant"]] == list(key)).all(axis=1)]
+        if variant in catalog.SWEEP:
+            recovery = metrics.proportion(mine["right"].sum(), len(mine), "recovery")
+            parts.append([*key, metrics.proportion(part["right"].sum(), len(part), "direct"), recovery])
+    out = pd.DataFrame(parts, columns=[*MODEL, "attack", "variant", "direct", "recovery"])
+    out = out.sort_values("variant", key=lambda names: names.map(list(catalog.SWEEP).index), ignore_index=True)
+    for name in ("direct", "recovery"):
+        out[name] = [_estimate(row, name) for row in out[name]]
+    return table(out, "Widths (simulated): accuracy under direct attack, and recovery of the texts that fooled fp32")

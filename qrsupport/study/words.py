@@ -1,0 +1,39 @@
+"""The study's results in words: the verdict, from findings alone."""
+
+import pandas as pd
+
+from . import findings
+from .findings import AGAINST, FOR, Finding, interval
+
+ANSWERS = {
+    "robust": "By the plan's rules 8-bit dynamic quantization makes these classifiers more robust.",
+    "only different": "By the plan's rules 8-bit dynamic quantization does not make these classifiers robust, only different.",
+    findings.UNDECIDED: "By the plan's rules the records leave it undecided whether quantization makes these classifiers robust.",
+    findings.MISSING: "The records that the verdict needs are not there yet.",
+}
+TRANSFER = {
+    FOR: "Under transfer it recovers more than noise of its size.",
+    AGAINST: "Under transfer it recovers no more than noise of its size.",
+}
+
+
+def verdict(found: list[Finding]) -> str:
+    """The verdict in a few sentences, with the numbers of both primary outcomes."""
+    answer = findings.verdict(found)
+    if answer == findings.MISSING:
+        return ANSWERS[answer]
+    numbers = f"Attacked itself, `int8-dynamic` keeps {interval(found[0].gain)} against `fp32`; over the whole suite {interval(found[1].gain)}."
+    return " ".join(filter(None, (ANSWERS[answer], numbers, TRANSFER.get(found[2].verdict))))
+
+
+def seeds(rows: pd.DataFrame) -> str:
+    """One sentence: what another seed recovers beside int8."""
+    found = findings.seed(rows)
+    if not found["places"]:
+        return "No record of another seed yet."
+    return f"Another fine-tuning seed recovers {interval(found)} more of `fp32`'s adversarial texts than `int8-dynamic`."
+
+
+def lines(found: list[Finding]) -> str:
+    """The findings as a list in Markdown."""
+    return "\n".join(f"- {finding.said}" for finding in found)

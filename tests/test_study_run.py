@@ -1,0 +1,122 @@
+"""Running, publishing and checking the study's plan, on generated data: every step for real."""
+
+import dataclasses
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from test_study import SMALL
+
+from qrsupport import cli, records, store
+from qrsupport.errors import BelowFloor, NoRecords, StaleArtefact, StudyIncomplete
+from qrsupport.study import jobs, plan_file, published, read, run, status
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """(plan file, run directory, folder of published files) after the first unit was run and published."""
+    room = tmp_path_factory.mktemp("study")
+    file, run_dir, out = room / "plan.toml", room / "runs", room / "out"
+    file.write_text(SMALL, "utf-8")
+    plan, said = plan_file.read(file), []
+    run.run(plan, [plan.unit("a-s0")], run_dir, 1, said.append)
+    assert len(said) == len(jobs.jobs(plan)["a-s0"]) and "h to the unit's end" in said[-1]
+    published.export(run_dir, plan.unit("a-s0"), plan.version, out)
+    return file, run_dir, out
+
+
+def test_published_rows_are_those_of_the_records(place):
+    file, run_dir, out = place
+    rows = read.rows(out, "a-s0")
+    made = {r.example: r for r in records.load_all(run_dir) if r.variant == "fp32" and not r.joint}
+    direct = rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32") & (rows["joint"] == "")]
+    assert len(direct) == 8 == len(made)
+    for row in direct.itertuples():
+        r = made[row.example]
+        assert (row.status, row.answer, row.queries, row.position) == (r.status.value, r.after, r.queries, r.position)
+        assert row.probabilities == pytest.approx(r.probabilities_after, abs=1e-6)
+        assert (row.lead > 0) == (r.after == r.label)
+        assert (row.perturbed == row.text) == (r.perturbed == r.text)
+
+
+def test_no_text_is_published(place):
+    _, run_dir, out = place
+    whole = "".join(f.read_bytes().decode("latin-1") for f in out.iterdir())
+    table = pq.read_table(out / "a-s0.parquet").to_pylist()
+    held = json.dumps(table) + whole
+    for r in records.load_all(run_dir):
+        assert r.text not in held and r.perturbed not in held
+    assert str(run_dir) not in held
+
+
+def test_manifest_says_what_made_it(place):
+    file, run_dir, out = place
+    about = read.manifest(out, "a-s0")
+    assert about["complete"] and about["version"] == 1 and about["command"].endswith("--unit a-s0")
+    (weights,) = {store.sha256(f) for f in run_dir.glob("checkpoints/*-s0-*/model.safetensors")}
+    assert about["checkpoints"]["base"] == weights and set(about["models"]) == {"fp32", "int8-dynamic"}
+    assert about["seconds"]["direct"] > 0 and about["validation"]["base"] >= 0.6
+    assert set(about["code"]) == set(run.STAGES)
+
+
+def test_status_says_what_is_missing(place):
+    file, _, out = place
+    plan = plan_file.read(file)
+    found = status.status(plan, out)
+    first, second = found[found["unit"] == "a-s0"], found[found["unit"] == "a-s1"]
+    assert first["met"].all() and first["planned"].tolist()[:4] == [2, 800, 24, 6]
+    assert not second["met"].any() and second["present"].sum() == 0
+    more = dataclasses.replace(plan.units[0].steps[2], n=9)
+    longer = dataclasses.replace(plan.units[0], steps=(more,))
+    row = status.status(dataclasses.replace(plan, units=(longer,)), out).iloc[0]
+    assert (row["planned"], row["present"], row["met"]) == (27, 24, False)
+
+
+def test_what_is_there_is_not_done_again(place):
+    file, run_dir, _ = place
+    plan, said = plan_file.read(file), []
+    before = {f: f.stat().st_mtime_ns for f in run_dir.rglob("*.jsonl")}
+    run.run(plan, [plan.unit("a-s0")], run_dir, 1, said.append)
+    assert said == ["a-s0: all of it is there"]
+    assert before == {f: f.stat().st_mtime_ns for f in run_dir.rglob("*.jsonl")}
+
+
+def test_a_checkpoint_below_the_floor_stops_its_unit_only(place):
+    file, run_dir, _ = place
+    plan = plan_file.read(file)
+    high = dataclasses.replace(plan.unit("a-s0"), floor=1.0, name="high")
+    with pytest.raises(BelowFloor, match="floor is 1.0"):
+        run.one(high, jobs.jobs(plan)["a-s0"], run_dir, 1, lambda line: None)
+    both, said = dataclasses.replace(plan, units=(high, plan.unit("a-s0"))), []
+    with pytest.raises(StudyIncomplete, match="1 of 2 units.*high"):
+        run.run(both, list(both.units), run_dir, 1, said.append)
+    assert said[-1] == "a-s0: all of it is there"
+    assert not plan_file.noted(run_dir, high)
+
+
+def test_altered_files_are_refused(place, tmp_path):
+    file, run_dir, out = place
+    with pytest.raises(NoRecords, match="a-s1"):
+        published.export(run_dir, plan_file.read(file).unit("a-s1"), 1, tmp_path)
+    for name in ("a-s0.json", "a-s0.parquet"):
+        (tmp_path / name).write_bytes((out / name).read_bytes())
+    (tmp_path / "a-s0.parquet").write_bytes(b"other")
+    with pytest.raises(StaleArtefact, match="a-s0.parquet"):
+        read.rows(tmp_path, "a-s0")
+
+
+def test_commands(place, tmp_path):
+    file, run_dir, out = place
+    runner = CliRunner()
+    found = runner.invoke(cli.cli, ["study", "export", "--plan", str(file), "--run-dir", str(run_dir), "--out", str(tmp_path)])
+    assert found.exit_code == 0 and "a-s0.parquet" in found.output and "a-s1" not in found.output
+    assert (tmp_path / "a-s0.parquet").read_bytes() == (out / "a-s0.parquet").read_bytes()
+    found = runner.invoke(cli.cli, ["study", "status", "--plan", str(file), "--results", str(tmp_path)])
+    assert isinstance(found.exception, StudyIncomplete) and "1 of 2 units" in str(found.exception)
+    one = file.with_name("one.toml")
+    one.write_text("\n".join(line for line in file.read_text("utf-8").splitlines() if "a-s1" not in line), "utf-8")
+    found = runner.invoke(cli.cli, ["study", "status", "--plan", str(one), "--results", str(tmp_path)])
+    assert found.exit_code == 0 and "1 of 1 units" in found.output
+    found = runner.invoke(cli.cli, ["study", "run", "--unit", "a-s9", "--plan", str(file), "--run-dir", str(run_dir)])
+    assert "'a-s1'" in str(found.exception) or "'a-s0'" in str(found.exception)
