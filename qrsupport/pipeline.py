@@ -27,7 +27,7 @@ from .training import backbones, fine_tuning, given
 
 
 def dataset(p: config.Parameters) -> datasets.Dataset:
-    """The splits of `p.dataset`; raises as `data.load`."""
+    """The splits of `p.dataset`; raises as `datasets.load`."""
     return datasets.load(p)
 
 
@@ -52,7 +52,7 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     attack_seconds, attack_queries and how many examples_succeeded (the ones added), examples_failed and examples_skipped.
 
     Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
-    what cannot be had without training (before any work), and as `data.load` and `store.made`.
+    what cannot be had without training (before any work), and as `datasets.load` and `store.made`.
     """
     fine_tuning.refuse_training(p, which)
     if which == "other-seed":
@@ -134,7 +134,7 @@ def attack(
     """The records of `p.attack` on `variant` (default `p.variant`), `p.n` seeded examples of the evaluation split.
 
     `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what
-    `attacks.stand_ins` lists comes from the resource set.  What is recorded already is not attacked again.  Raises
+    `wiring.stand_ins` lists comes from the resource set.  What is recorded already is not attacked again.  Raises
     UnknownName, CannotRun, MissingResource, NoNetwork or BadParameter before any work if the attack cannot run,
     AttackFailures after the run if examples ended in an error.
     """

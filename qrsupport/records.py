@@ -331,7 +331,7 @@ def load_clean(run_dir: Path) -> list[dict]:
 
 
 def read_clean(folder: Path) -> dict:
-    """The clean predictions in one folder, as `replay.clean` returns it; keys as in `load_clean`.
+    """The clean predictions in one folder, as `pipeline.clean` returns it; keys as in `load_clean`.
 
     Raises StaleArtefact if the folder's files are not as they were written.
     """

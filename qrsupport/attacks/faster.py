@@ -5,7 +5,7 @@ attack and replaces those whose exact class it knows; all others stay as they ar
 runs, and `tests/test_engine.py` compares whole attacks with TextAttack's own.  What makes
 TextAttack slow, and what replaces it:
 
-* a candidate text is rebuilt word by word, with two regular expressions a word → `texts.Text` cuts the
+* a candidate text is rebuilt word by word, with two regular expressions a word → `attacked_text.Text` cuts the
   new word in and derives the word list from the old one;
 * a text is asked again whenever its bookkeeping differs, and each answer goes through a handful
   of tensors → `GoalFunction` answers from a table by text and makes each batch's scores at once;

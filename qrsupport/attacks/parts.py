@@ -1,6 +1,6 @@
 """TextAttack's parts for any text and without flair: names, merged words, look-alike letters, fluency, searches.
 
-`attacks.stand_ins` puts them, with what they take from a resource set, where a recipe names TextAttack's.
+`wiring.stand_ins` puts them, with what they take from a resource set, where a recipe names TextAttack's.
 """
 
 import contextlib

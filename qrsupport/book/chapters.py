@@ -87,7 +87,7 @@ def parse(chapter: str, pairs) -> dict:
 def check(chapter: str, given: dict) -> None:
     """Refuses what cannot be had before a kernel starts: a backbone, the data, the words of an attack.
 
-    Raises as `backbones.check`, `data.load` and `resources.check`, and NoRecords where there is nothing to compare.
+    Raises as `backbones.check`, `datasets.load` and `resources.check`, and NoRecords where there is nothing to compare.
     """
     if chapter == "compare":
         _need_records(config.run_dir(config.make(**given)))

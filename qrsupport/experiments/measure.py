@@ -23,9 +23,9 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     """Bytes, latency, clean accuracy, agreement with fp32, direct accuracy, recovery and transfer of the variants in `names`.
 
     `grid`, `clean` and `pairs` (each other variant against fp32) are the rows of `metrics.headline`,
-    `metrics.clean` and `metrics.pairs`, `controls` those of `recovered.against_controls` (each
+    `metrics.clean` and `metrics.pairs`, `controls` those of `recovery.against_controls` (each
     variant against the controls among them); `latency` is `variants.latencies`, in milliseconds.
-    `fp32` is always among them.  Raises UnknownName or CannotRun before any work, then as `engine.attack` does.
+    `fp32` is always among them.  Raises UnknownName or CannotRun before any work, then as `pipeline.attack` does.
     """
     names = list(dict.fromkeys(["fp32", *names]))
     config.check("variants", ",".join(names))

@@ -3,7 +3,7 @@
 A text's answer must be the one it gets alone, to the last bit.  `WHY` holds, for each precision, whether texts of one
 length may share a call and the reason.  The reasons are of ONNX Runtime 1.32 on x86-64: a constant weight is packed
 once, and one kernel adds each row's products in blocks whose length the weight's shape alone decides; attention is
-one product for each text and head; softmax, normalization and GELU go row by row.  `tests/test_company.py` asks at
+one product for each text and head; softmax, normalization and GELU go row by row.  `tests/test_batching.py` asks at
 all lengths and numbers of texts, and every run asks a sample of its answers again alone (`victim.Victim`).
 """
 

@@ -18,7 +18,7 @@ QUANTIZED = {"DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear", "Mat
 
 
 def take(p: config.Parameters, dataset: datasets.Dataset, folder: Path) -> dict:
-    """Writes the ONNX file `p.backbone` as a checkpoint to `folder` (see `fill`) and evaluates it; as `train.fine_tune`."""
+    """Writes the ONNX file `p.backbone` as a checkpoint to `folder` (see `fill`) and evaluates it; as `fine_tuning.fine_tune`."""
     start = time.time()
     classifier = fill(p, dataset.labels, folder)
     texts, labels = dataset.validation.texts, np.array(dataset.validation.labels)

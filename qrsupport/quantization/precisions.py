@@ -2,7 +2,7 @@
 
 Each entry of `MADE` is a function of (parameters, data, folder of the 32-bit variant, file to write); it
 returns what variant.json says beside the rest: `bytes` where the file's size is not what the
-precision takes.  Whether its texts may be asked together is said in `company`, by its name.
+precision takes.  Whether its texts may be asked together is said in `batching`, by its name.
 """
 
 from collections.abc import Callable

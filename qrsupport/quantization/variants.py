@@ -1,6 +1,6 @@
 """From a fine-tuned checkpoint to an executable classifier: one folder a variant.
 
-A new variant is a line in `catalog.VARIANTS`; a new precision is one function in `ladder.MADE`.
+A new variant is a line in `catalog.VARIANTS`; a new precision is one function in `precisions.MADE`.
 """
 
 import dataclasses

@@ -3,10 +3,10 @@
 Imports neither torch nor transformers.  An answer depends on the model's file and the text alone:
 each text is asked by itself, unpadded, because dynamic quantization takes one activation range a
 tensor, which a neighbour or padding would change.  Texts of one length are asked together where
-`company` says that the answers stay the same to the last bit, and why; a seeded sample of all
+`batching` says that the answers stay the same to the last bit, and why; a seeded sample of all
 answers, one in `ONE_IN`, is asked again alone, and a difference ends the run.
 
-8-bit products: where the machine's fastest kernel gets products wrong (`company.saturates`, asked
+8-bit products: where the machine's fastest kernel gets products wrong (`batching.saturates`, asked
 once a process), the exact one is taken, so that an int8 answer is not a property of the CPU.
 """
 

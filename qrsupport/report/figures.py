@@ -72,7 +72,7 @@ def _style(names, known) -> dict[str, int]:
 
 
 def learning_curve(history: pd.DataFrame) -> Figure:
-    """From `train.history`: losses and validation accuracy by step; values that were not measured are skipped."""
+    """From `fine_tuning.history`: losses and validation accuracy by step; values that were not measured are skipped."""
     _need(history, "history")
     df = history.rename(columns=lambda c: str(c).replace("_", " "))
     canvas, axes = _axes(1, 2, 8.4, 3.4)

@@ -22,7 +22,7 @@ FEW = 4
 @dataclass(frozen=True)
 class Measured:
     """A file of `qrsupport measure`: `about` (machine, versions, parameters, latency by variant) and the tables
-    `metrics.headline`, `metrics.clean`, `metrics.pairs` and `recovered.against_controls` of its records.
+    `metrics.headline`, `metrics.clean`, `metrics.pairs` and `recovery.against_controls` of its records.
 
     Tests against fp32 under transfer, which files of before hold, are left out: it loses its own set by construction."""
 

@@ -116,7 +116,7 @@ def transfer_table(df: pd.DataFrame) -> Html:
 
 
 def recovered_table(df: pd.DataFrame) -> Html:
-    """From `recovered.against_controls`: one-sided exact tests."""
+    """From `recovery.against_controls`: one-sided exact tests."""
     out = _cells(df, [*metrics.CELL, "source"])
     rows = zip(df["variant"], df["direction"], df["control"], strict=True)
     out["claim"] = [f"{variant} recovers {direction} than {control}" for variant, direction, control in rows]

@@ -1,7 +1,7 @@
 """Running the study's plan: unit by unit, job by job, through the functions that chapters call.
 
 All that is made lies in a run directory, where it is found again by the next run.  Beside it
-`study/<unit>.json` notes which folder each job made: what `study_export` reads.  Several processes
+`study/<unit>.json` notes which folder each job made: what `published` reads.  Several processes
 may run the plan at once: a unit that one of them holds is passed over by the others.
 """
 
