@@ -43,6 +43,7 @@ ROOMS = {
     "pace": ({"pace"}, {"train", "bench", "victim"}),
     "plan": ({"study", "study_jobs"}, {"data", "origins"}),
     "analysis": ({"outcomes", "gains", "null", "transfers", "boundary", "classes"}, {"plan", "records", "metrics"}),
+    "evidence": ({"evidence"}, {"analysis", "candidates", "metrics", "report"}),
     "findings": ({"findings", "study_tables", "study_figures", "study_words"}, {"plan", "analysis", "metrics", "report"}),
     "study": (
         {"study_run", "study_export", "study_read", "study_status", "study_page"},
@@ -51,7 +52,7 @@ ROOMS = {
     "command": (
         {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning", "study_cli"},
         {
-            "plan", "study",
+            "plan", "study", "evidence",
             "records", "report", "resources", "bench", "measure", "audit", "pretrained", "origins", "pace", "data", "train", "engine",
             "victim", "candidates",
         },
