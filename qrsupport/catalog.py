@@ -178,6 +178,18 @@ def _ladder() -> dict[str, VariantEntry]:
     )
 
 
+MATCHED = {
+    "logit-noise-1": "32-bit weights plus noise that moves clean logits as much as int8 does",
+    "logit-noise-2": "as logit-noise-1, second draw",
+    "logit-noise-3": "as logit-noise-1, third draw",
+    "activation-noise-1": "32-bit, noise added to the inputs of products, moving clean logits as much as int8 does",
+    "activation-noise-2": "as activation-noise-1, second draw",
+    "activation-noise-3": "as activation-noise-1, third draw",
+    "fp32-shifted": "32-bit, with int8's mean shift of clean logits added",
+    "int8-unshifted": "int8-dynamic, with its mean shift of clean logits taken out",
+}
+"""Controls matched with int8-dynamic by what it does to logits, and what they are."""
+
 VARIANTS = (
     {
         "fp32": VariantEntry("the fine-tuned checkpoint in 32-bit floating point"),
@@ -199,6 +211,7 @@ VARIANTS = (
         ),
         "noise-2": VariantEntry("control: as noise-1, second draw", "base", "noise-2", INT8_OPTIONS),
         "noise-3": VariantEntry("control: as noise-1, third draw", "base", "noise-3", INT8_OPTIONS),
+        **{name: VariantEntry(f"control: {help}", "base", name, INT8_OPTIONS) for name, help in MATCHED.items()},
         "ensemble-mean": VariantEntry(
             "mean of the probabilities of fp32 and int8-dynamic", "base", "mean", INT8_OPTIONS, ("fp32", "int8-dynamic")
         ),
@@ -354,6 +367,8 @@ def described(attack: str) -> str:
     return f"{entry.help}{goal}; needs {', '.join(entry.parts)} (resources: {', '.join(suppliers(attack))}{offline})"
 
 
+RANDOM = "random"
+"""In place of a variant's name: words are taken in random order, not ranked by any."""
 CONTROLS = ("other-seed", "noise-1", "noise-2", "noise-3")
 PAPER_VARIANTS, PAPER_ATTACKS = ("fp32", "int8-dynamic", "adversarial"), ("textfooler", "pwws", "pso")
 
@@ -361,6 +376,7 @@ PROTOCOLS = {
     "direct": "attack a variant, measure that variant",
     "transfer": "measure a target on the adversarial set of a source (the paper's, as we read it)",
     "joint": "attack until several variants are fooled at once (parameter `joint`)",
+    "spare": "attack until a variant is fooled while others still give the label (parameter `spare`)",
 }
 
 RESOURCES = {

@@ -30,12 +30,13 @@ PACKED = (True, "unpacked to 32 bits, then as fp32; the kernel for a single row 
 FIXED = (True, "activation ranges are constants of the file; sums of integers, in any order the same; the rest as fp32")
 HALF = (False, "exponentials run over the whole call, the last few by another formula: which, the neighbours decide")
 RANGES = (False, "an activation range is taken from the whole call, so from the neighbours too")
+OWN = (True, "a range is each text's own, and a largest and a smallest number are the same in any order; the rest as fp32")
 WHY: dict[str, tuple[bool, str]] = (
     {"fp32": FLOATS}
     | dict.fromkeys(("int8-weights", "int4-weights"), PACKED)
     | {f"int8-static-{method}": FIXED for method in ("minmax", "entropy", "percentile")}
     | dict.fromkeys(("int8-dynamic", *(f"int8-dynamic-{kind}" for kind in ("channel", "unsigned", "reduced"))), RANGES)
-    | {"fp16": HALF}
+    | {"fp16": HALF, "activation-noise": OWN}
     | {name: FLOATS if activations is None else RANGES for name, (_, activations) in catalog.SWEEP.items()}
 )
 """Precision → may texts of one length be asked together, and why."""

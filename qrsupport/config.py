@@ -103,6 +103,20 @@ class Parameters:
     joint: str = parameter(
         "", "further variants that the attack must fool at the same time", choices=catalog.VARIANTS, each=True
     )
+    spare: str = parameter(
+        "", "variants that must still give the label when the attack succeeds", choices=catalog.VARIANTS, each=True
+    )
+    ranking: str = parameter(
+        "",
+        "greedy attacks: the variant by whose answers words are ranked, or random; empty: the one attacked",
+        choices=(*catalog.VARIANTS, catalog.RANDOM),
+        beside=lambda name: not name,
+    )
+    restart: int = parameter(
+        0,
+        "other random states for the same examples: 1, 2 and so on; greedy attacks draw no number unless ranking is random",
+        low=0,
+    )
     workers: int = parameter(1, "attacking processes; changes the time, never a record", low=1, high=256)
 
     adversarial_attack: str = parameter(
@@ -122,7 +136,9 @@ OWN = ("text_column", "label_column", "labels", "splits", "split_seed")
 MODEL = (
     "dataset", *OWN, "backbone", "seed", "epochs", "label_map", "batch_size", "learning_rate", "max_length", "word_dropout", "train_limit",
 )  # fmt: skip
-ATTACK = ("attack", "resources", "attack_seed", "query_budget", "margin", "joint")
+LATER = ("spare", "ranking", "restart")
+"""Parameters of an attack that are part of its identity only where they are not the default: those of before had none."""
+ATTACK = ("attack", "resources", "attack_seed", "query_budget", "margin", "joint", *LATER)
 PLACE = ("network", "run_dir")
 PATHS = ("dataset", "backbone", "backbones")
 """Parameters beside `run_dir` that may be a path."""
@@ -337,18 +353,23 @@ def _sha256(file: Path, changed: int, size: int) -> str:
     return store.sha256(file)
 
 
+def others(p: Parameters) -> list[str]:
+    """The variants beside the one attacked that an attack asks."""
+    return [name for name in (*split(p.joint), *split(p.spare), p.ranking) if name not in ("", catalog.RANDOM)]
+
+
 def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
     """The parameters that an artefact depends on: of the checkpoint, with `variant` of that variant, and with `attack`
-    of an attack on it (and on those that it must fool at the same time).
+    of an attack on it (and on those that it must fool at the same time, spare or be ranked by).
 
     Two artefacts are the same if and only if their identities are.  `n`, `workers`, places and
     the latency's repeats are not part of it: they change how much is done, not what.
     """
     p = settled(p)
-    attacked = [variant, *split(p.joint)] if attack else [variant] if variant else []
-    names = [*MODEL, *(option for name in attacked for option in catalog.VARIANTS[name].options)]
+    asked = [variant, *others(p)] if attack else [variant] if variant else []
+    names = [*MODEL, *(option for name in asked for option in catalog.VARIANTS[name].options)]
     if attack:
-        names += ATTACK
+        names += [name for name in ATTACK if name not in LATER or getattr(p, name) != FIELDS[name].default]
     values = asdict(p)
     found = {name: values[name] for name in dict.fromkeys(names)} | {"dataset": dataset_name(p.dataset)}
     if not is_own(p.dataset):

@@ -47,6 +47,11 @@ class Dataset:
         """The split that accuracy and attacks are measured on."""
         return getattr(self, self.evaluation)
 
+    def aside(self) -> tuple[str, Split]:
+        """Name and split of the texts that are neither learned from nor measured on: what sizes of controls are set by."""
+        name = next(name for name in ("validation", "test") if name != self.evaluation)
+        return name, getattr(self, name)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) over the texts and labels of all splits."""

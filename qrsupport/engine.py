@@ -19,7 +19,8 @@ VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "num
 @dataclasses.dataclass(frozen=True)
 class Task:
     """What a worker needs to know: parameters, the variant and its folder, the records' `made_by`; a recipe of the
-    user's own in place of `p.attack`; the folders of further variants that the attack must fool at the same time."""
+    user's own in place of `p.attack`; the folders of further variants that the attack must fool at the same time, of
+    those that it must spare, and of the one by which it ranks words."""
 
     p: config.Parameters
     variant: str
@@ -27,6 +28,8 @@ class Task:
     made_by: str
     recipe: type | None = None
     others: tuple[Path, ...] = ()
+    spared: tuple[Path, ...] = ()
+    ranking: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +42,10 @@ class Example:
     label: int
 
 
-def example_seed(seed: int, example: str) -> int:
-    """The seed of one example's random state, from the run's seed and the example's id alone."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{example}".encode()).digest()[:4], "big")
+def example_seed(seed: int, example: str, restart: int = 0) -> int:
+    """The seed of one example's random state, from the run's seed, the restart and the example's id alone."""
+    drawn = f"{seed}:{restart}:{example}" if restart else f"{seed}:{example}"
+    return int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "big")
 
 
 def name(p: config.Parameters, *parts: str) -> str:
@@ -50,9 +54,17 @@ def name(p: config.Parameters, *parts: str) -> str:
 
 
 def aimed(p: config.Parameters, variant: str) -> config.Parameters:
-    """`p` for an attack on `variant`: `joint` names each other variant once, in the catalogue's order."""
-    named = {*config.split(p.joint)} - {variant}
-    return dataclasses.replace(p, joint=",".join(name for name in catalog.VARIANTS if name in named))
+    """`p` for an attack on `variant`: `joint` and `spare` name each other variant once, in the catalogue's order, and
+    `ranking` none if it is by that variant itself.
+
+    Raises BadParameter if a variant is to be fooled and spared.
+    """
+    joint, spare = {*config.split(p.joint)} - {variant}, {*config.split(p.spare)}
+    if both := spare & (joint | {variant}):
+        raise BadParameter(f"spare={p.spare!r}: {min(both)} cannot be fooled and spared; leave it out of one")
+    named = {"joint": joint, "spare": spare}
+    ordered = {name: ",".join(v for v in catalog.VARIANTS if v in some) for name, some in named.items()}
+    return dataclasses.replace(p, **ordered, ranking="" if p.ranking == variant else p.ranking)
 
 
 def settled(p: config.Parameters, recipe: type | None = None) -> tuple[config.Parameters, type | None]:
@@ -73,9 +85,14 @@ def supply(p: config.Parameters, recipe: type | None = None) -> resources.Resour
 
         return recipes.supply(p, recipe)
     goal = catalog.ATTACKS[p.attack].goal
-    if (p.margin or p.joint) and goal != catalog.AttackEntry.goal:
-        raise BadParameter(f"margin and joint need an attack that seeks another label; {p.attack} seeks {goal}")
-    return resources.load(p.resources, p.network, p.attack)
+    if (p.margin or p.joint or p.spare) and goal != catalog.AttackEntry.goal:
+        raise BadParameter(f"margin, joint and spare need an attack that seeks another label; {p.attack} seeks {goal}")
+    words = resources.load(p.resources, p.network, p.attack)
+    if p.ranking:
+        from . import attacks, ranking, recipes
+
+        ranking.check(recipes.blank(p, attacks.RECIPES[p.attack], words.part))
+    return words
 
 
 def identity(p: config.Parameters, variant: str, recipe: type | None = None) -> dict:
@@ -99,7 +116,7 @@ def depends(
         "parameters": identity(p, variant, recipe),
         "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
         "model": model.digest,
-        "joint": {name: victim.load(variants.build(p, name)).digest for name in config.split(p.joint)},
+        "others": {name: victim.load(variants.build(p, name)).digest for name in config.others(p)},
         "resources": supply(p, recipe).digest,
         "versions": {v: version(v) for v in VERSIONS},
         "code": provenance.code("attack"),
@@ -130,8 +147,7 @@ def run(
     made_from = depends(p, variant, split, model, recipe)
     made_by = config.key(made_from["parameters"])
     folder = records.Folder(config.run_dir(p) / stage / name(p, variant, p.attack, made_by))
-    others = tuple(variants.build(p, name) for name in config.split(p.joint))
-    task = Task(p, variant, model.path, made_by, recipe, others)
+    task = aimed_task(Task(p, variant, model.path, made_by, recipe))
     with store.lock(folder.path):
         folder.open(made_from)
         done = {r.position for r in folder.load() if r.status is not records.Status.error}
@@ -149,6 +165,13 @@ def run(
         folder.close()
     refuse_errors(folder, len(wanted))
     return folder.path
+
+
+def aimed_task(task: Task) -> Task:
+    """The task with the folders of the further variants that its parameters name."""
+    others, spared = (tuple(variants.build(task.p, n) for n in config.split(names)) for names in (task.p.joint, task.p.spare))
+    ranking = variants.build(task.p, task.p.ranking) if task.p.ranking in catalog.VARIANTS else None
+    return dataclasses.replace(task, others=others, spared=spared, ranking=ranking)
 
 
 def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
@@ -194,6 +217,9 @@ def training_attack(p: config.Parameters, progress: bool = True) -> Path:
         query_budget=0,
         margin=0.0,
         joint="",
+        spare="",
+        ranking="",
+        restart=0,
     )
     return run(q, "fp32", data.load(q).train, "training-attacks", progress)
 
@@ -213,6 +239,6 @@ def record(task: Task, example: Example, **outcome) -> records.Record:
     return records.Record(
         example=example.id, position=example.position, dataset=config.dataset_name(p.dataset), backbone=p.backbone, seed=p.seed,
         variant=task.variant, attack=p.attack, resources=p.resources, attack_seed=p.attack_seed, query_budget=p.query_budget,
-        margin=p.margin, joint=p.joint, label=example.label, execution=catalog.execution(task.variant),
-        text=example.text, made_by=task.made_by, **outcome,
+        margin=p.margin, joint=p.joint, spare=p.spare, ranking=p.ranking, restart=p.restart, label=example.label,
+        execution=catalog.execution(task.variant), text=example.text, made_by=task.made_by, **outcome,
     )  # fmt: skip

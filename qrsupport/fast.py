@@ -26,7 +26,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from . import attacks, goals, offline
+from . import attacks, goals, offline, ranking
 
 textattack = offline.textattack()
 
@@ -189,6 +189,10 @@ class Ranking(GreedyWordSwapWIR):
         return super()._get_index_order(initial_text, max_len)
 
 
+class RankingElsewhere(ranking.Elsewhere, Ranking):
+    """ranking.Elsewhere, asked as Ranking does."""
+
+
 class Swarm(attacks.Swarm):
     """attacks.Swarm that looks for the best neighbours of a text once an example, and draws many numbers at a time.
 
@@ -283,6 +287,7 @@ FASTER = {
     attacks.Encoded: SentenceConstraint,
     attacks.Swarm: Swarm,
     GreedyWordSwapWIR: Ranking,
+    ranking.Elsewhere: RankingElsewhere,
 }
 
 

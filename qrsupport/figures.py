@@ -24,7 +24,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
 DPI = 144
 matplotlib.rcParams["text.parse_math"] = False  # names with a dollar sign are names
-PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint"]
+PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint",
+         "spare", "ranking", "restart"]  # fmt: skip
 
 
 class Figure:
@@ -157,7 +158,7 @@ def _panel(df: pd.DataFrame, always: list[str], rest: list[str]) -> pd.Series:
     """A label for each row from the columns `always` and those of `rest` that vary in `df`."""
     keep = [*always, *[c for c in rest if df[c].nunique() > 1]]
     words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: ", "query_budget": "budget "}
-    words |= {"margin": "margin ", "joint": "jointly with "}
+    words |= {"margin": "margin ", "joint": "jointly with ", "spare": "sparing ", "ranking": "ranked by ", "restart": "restart "}
     return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep if row[c] != ""), axis=1)
 
 

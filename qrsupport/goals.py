@@ -1,6 +1,6 @@
-"""What an attack has to reach, beyond any wrong answer: a margin, or several classifiers at once.
+"""What an attack has to reach, beyond any wrong answer: a margin, or several classifiers at once, some fooled, some not.
 
-Both are TextAttack's UntargetedClassification with one thing changed, so that its recipes and
+All are TextAttack's UntargetedClassification with one thing changed, so that its recipes and
 search methods run as they are.
 """
 
@@ -25,9 +25,11 @@ class Margin(UntargetedClassification):
     margin = 0.0
 
     def init_attack_example(self, attacked_text, ground_truth_output):
-        self.model.truth = ground_truth_output  # which `Several` needs
+        self.model.truth, self.model.begins = ground_truth_output, True  # which `Several` needs
         self.clear_cache()
-        return super().init_attack_example(attacked_text, ground_truth_output)
+        found = super().init_attack_example(attacked_text, ground_truth_output)
+        self.model.begins = False
+        return found
 
     def _is_goal_complete(self, model_output, attacked_text):
         wrong = super()._is_goal_complete(model_output, attacked_text)
@@ -46,19 +48,26 @@ class Several(attacks.Wrapper):
 
     That is the member in whose probabilities the true class leads the best other class by most
     (is behind by least); of equals, the first.  Its answer is wrong if and only if every member's
-    is, so that an attack that fools it has fooled all.  `truth`, the true class, is set by
+    is, so that an attack that fools it has fooled all.  One that is `spared` counts with the true
+    class and its best other one exchanged: it is fooled, so to say, while it is right.  A text that
+    a spared one gets wrong unattacked has that answer, so that it is skipped: nothing is left to
+    spare.  `truth`, the true class, and `begins`, whether this is the unattacked text, are set by
     `Margin` when an example begins.  `asked` counts texts, not members.
     """
 
-    def __init__(self, members):
-        same_labels(members)
+    def __init__(self, members, spared=()):
+        same_labels([*members, *spared])
         super().__init__(members[0])
-        self.members, self.truth = list(members), 0
+        self.members, self.spared, self.truth, self.begins = list(members), list(spared), 0, False
 
     def __call__(self, texts, **_):
         """(len(texts), labels) logits."""
         self.asked += len(texts)
-        logits = np.stack([member(texts) for member in self.members])
+        fooled, kept = ([member(texts) for member in some] for some in (self.members, self.spared))
+        wrong = [answer for answer in kept if self.begins and answer[0].argmax() != self.truth]
+        if wrong:
+            return wrong[0]
+        logits = np.stack([*fooled, *(exchanged(answer, self.truth) for answer in kept)])
         hardest = lead(logits, self.truth).argmax(0)
         return logits[hardest, np.arange(len(texts))]
 
@@ -69,6 +78,14 @@ def lead(logits: np.ndarray, truth: int) -> np.ndarray:
     return probabilities[..., truth] - np.delete(probabilities, truth, axis=-1).max(axis=-1)
 
 
+def exchanged(logits: np.ndarray, truth: int) -> np.ndarray:
+    """Logits (texts, classes) with those of class `truth` and of the best other class in each other's place."""
+    rows, found = np.arange(len(logits)), logits.copy()
+    best = np.where(np.arange(logits.shape[1]) == truth, -np.inf, logits).argmax(1)
+    found[rows, best], found[:, truth] = logits[:, truth], logits[rows, best]
+    return found
+
+
 def aim(attack, margin: float):
     """The attack with `Margin` in place of UntargetedClassification.
 
@@ -77,7 +94,7 @@ def aim(attack, margin: float):
     goal = attack.goal_function
     if type(goal) is not UntargetedClassification or goal.target_max_score is not None:
         raise BadParameter(
-            f"margin and joint need an attack whose goal is UntargetedClassification, not {type(goal).__name__}"
+            f"margin, joint and spare need an attack whose goal is UntargetedClassification, not {type(goal).__name__}"
         )
     goal.__class__, goal.margin = Margin, margin
     return attack

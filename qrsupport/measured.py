@@ -38,14 +38,20 @@ def read(file: Path) -> Measured:
     """
     content = store.read_json(file)
     try:
-        tables = [pd.DataFrame(content.pop(kind)).assign(setting="") for kind in ("grid", "clean", "pairs")]
+        tables = [_rows(content.pop(kind)) for kind in ("grid", "clean", "pairs")]
         tables[2] = tables[2][tables[2]["protocol"] != "transfer"]
-        controls = pd.DataFrame(content.pop("controls", []), columns=recovered.NAMES).assign(setting="")
+        controls = _rows(content.pop("controls", [])).reindex(columns=recovered.NAMES)
         found = Measured(content, *tables, controls)
         about(found), table(found)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise StaleArtefact(f"{file} was not written by `qrsupport measure` ({type(e).__name__}: {e})") from e
     return found
+
+
+def _rows(rows: list[dict]) -> pd.DataFrame:
+    """A table of a file, with the columns that files of before lack."""
+    found = pd.DataFrame(rows)
+    return found.assign(setting="", **{name: value for name, value in metrics.EXTRAS.items() if name not in found})
 
 
 def about(found: Measured) -> str:

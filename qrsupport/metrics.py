@@ -1,8 +1,8 @@
 """From records to measures, intervals and tests: pure functions that return tidy tables.
 
 Proportions lie in [0, 1] and carry `n` and a 95 % Wilson interval (`lower`, `upper`).  A *cell* is
-one dataset, backbone, seed, setting of the fine-tuning, resource set, attack, attack seed, query budget, margin and joint; tables have one row a cell and
-variant, so that resource sets and seeds are never mixed.  Undefined measures are NaN.
+one dataset, backbone, seed, setting of the fine-tuning, resource set, attack, attack seed, query budget, margin, joint,
+spare, ranking and restart; tables have one row a cell and variant, so that resource sets and seeds are never mixed.  Undefined measures are NaN.
 """
 
 from itertools import combinations, product
@@ -17,6 +17,7 @@ from . import catalog, paper
 from .errors import BadParameter
 from .tidy import (
     CELL,
+    EXTRAS,
     MODEL,
     NO_ATTACK,
     OUTCOME,
@@ -173,8 +174,9 @@ def _outcomes(records, replays, predictions) -> pd.DataFrame:
 
 
 def ordinary(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """The rows of attacks on one variant without a margin (and of no attack)."""
-    return outcomes[(outcomes["margin"] == 0) & (outcomes["joint"] == "")]
+    """The rows of a recipe as it is, on one variant: without margin, others to fool or spare, another's ranking or a
+    restart (and of no attack)."""
+    return outcomes[(outcomes[list(EXTRAS)] == pd.Series(EXTRAS)).all(axis=1)]
 
 
 def _paired(outcomes: pd.DataFrame, against: str = "") -> pd.DataFrame:
@@ -285,13 +287,13 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
 def replay_law(records, replays) -> pd.DataFrame:
     """The law: replaying a source on its own adversarial set gives exactly its direct accuracy.
 
-    One row a cell and source replayed on itself (after joint attacks, which stop when others are
-    fooled too, it need not hold), over the examples replayed: both accuracies;
+    One row a cell and source replayed on itself (after attacks on several, which stop when others are
+    fooled or spared too, it need not hold), over the examples replayed: both accuracies;
     `disagree` counts the examples on which the two differ, `unknown` the replays without a record;
     `holds` if both are 0.
     """
     replayed = replay_frames(replays)
-    own = replayed[(replayed["source"] == replayed["target"]) & (replayed["joint"] == "")]
+    own = replayed[(replayed["source"] == replayed["target"]) & (replayed["joint"] + replayed["spare"] == "")]
     again = outcomes_replay(own).rename(columns={"right": "again"}).drop(columns="protocol")
     first = outcomes_direct(frames(records)).drop(columns="protocol")
     both = again.merge(first, on=[*CELL, "variant", "example"], how="left")

@@ -124,7 +124,7 @@ def observed(run_dir: Path) -> list[dict]:
     groups: dict[tuple, list[int]] = {}
     for meta in sorted(Path(run_dir).glob("attacks/*/meta.json")):
         for r in records.Folder(meta.parent).load():
-            if r.variant in CONTENT and not (r.joint or r.margin or r.query_budget):
+            if r.variant in CONTENT and not (r.joint or r.spare or r.ranking or r.margin or r.query_budget):
                 groups.setdefault((r.dataset, r.backbone, r.attack, r.resources), []).append(r.queries)
     names = ("dataset", "backbone", "attack", "resources")
     return [
@@ -144,10 +144,18 @@ def expected(p: config.Parameters, known: list[dict]) -> tuple[float, str]:
 
 def seconds(attack: Attack, pace_of: pace.Pace) -> float:
     """Of one core.  What asks both precisions costs both; all that is not int8 costs as fp32."""
-    members = {*catalog.VARIANTS[attack.variant].members, *config.split(attack.p.joint)} | {attack.variant}
+    members = {*catalog.VARIANTS[attack.variant].members, *config.others(attack.p)} | {attack.variant}
     both = len(members) > 1
     each = pace_of.fp32 + pace_of.int8 if both else pace_of.int8 if attack.variant.startswith("int8") else pace_of.fp32
     return attack.asked * each
+
+
+def purpose(attack: Attack) -> str:
+    """What an attack is for or has beyond its recipe; empty if nothing."""
+    if attack.stage == "training-attacks":
+        return "training"
+    beyond = [f"{name} {value}" for name in ("margin", *config.LATER) if (value := getattr(attack.p, name))]
+    return ", ".join(filter(None, [attack.p.joint, *beyond]))
 
 
 def gigabytes(attacked: list[Attack], tuned: list[Tuning]) -> float:
@@ -157,7 +165,7 @@ def gigabytes(attacked: list[Attack], tuned: list[Tuning]) -> float:
     for _, backbone, variant in made:
         entry = catalog.VARIANTS[variant]
         if not entry.members and entry.precision != "fp32":
-            total += _weights(backbone) * (4 if variant.startswith("noise") else 1)
+            total += _weights(backbone) * (4 if "noise" in variant else 1)
     return total / 1e9
 
 
@@ -182,8 +190,7 @@ def plan(profile: str, given: dict, budget: float, say: Callable[[str], None]) -
     speeds = pace.paces(names, budget, say)
     rows = [
         {"dataset": a.p.dataset, "backbone": a.p.backbone, "variant": a.variant, "attack": a.p.attack,
-         "for": "training" if a.stage == "training-attacks" else a.p.joint or (f"margin {a.p.margin}" if a.p.margin else ""),
-         "n": a.p.n, "there": a.there, "queries": round(a.asked), "hours": seconds(a, speeds[a.p.backbone]) / 3600}
+         "for": purpose(a), "n": a.p.n, "there": a.there, "queries": round(a.asked), "hours": seconds(a, speeds[a.p.backbone]) / 3600}
         for a in attacked
     ]  # fmt: skip
     tuning = [

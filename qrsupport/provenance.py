@@ -17,7 +17,7 @@ STAGES = {
     "training": ("train", "backbones", "given", "pretrained", "architectures", "rounding"),
     "variants": ("variants", "export", "controls", "ladder", "simulate", "data", *ASKING),
     "attack": (
-        "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "texts",
+        "engine", "search", "attacks", "recipes", "parts", "fast", "goals", "ranking", "texts",
         "resources", "sources", "published", "thesaurus", "sememes", "encoder", "universal", "tagging", "perceptron", "offline", *ASKING,
     ),
     "replay": ("replay", *ASKING),

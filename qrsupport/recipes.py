@@ -15,7 +15,7 @@ import types
 
 import numpy as np
 
-from . import attacks, config, goals, offline, resources
+from . import attacks, config, goals, offline, ranking, resources
 from .errors import BadParameter, UnknownName
 
 
@@ -93,12 +93,19 @@ def supply(p: config.Parameters, recipe: type) -> resources.Resources:
         asked[part] = getattr(resources.load(p.resources, p.network, parts=(part,)), part)
         return asked[part]
 
-    with offline.network(p.network):
-        built = attacks.build_recipe(recipe, ask, attacks.Wrapper(Blank()), p.query_budget)
-    if p.margin or p.joint:
+    built = blank(p, recipe, ask)
+    if p.margin or p.joint or p.spare:
         goals.aim(built, p.margin)
+    if p.ranking:
+        ranking.check(built)
     sent(p, recipe)
     return resources.load(p.resources, p.network, parts=tuple(sorted(asked)))
+
+
+def blank(p: config.Parameters, recipe: type, find):
+    """The attack of a recipe on a classifier that has no opinion; as `attacks.build_recipe`."""
+    with offline.network(p.network):
+        return attacks.build_recipe(recipe, find, attacks.Wrapper(Blank()), p.query_budget)
 
 
 def sent(p: config.Parameters, recipe: type) -> None:

@@ -22,7 +22,7 @@ import typing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import provenance, store
+from . import config, provenance, store
 from .errors import NoRecords, StaleArtefact
 
 RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
@@ -54,7 +54,9 @@ class Record:
 
     Probabilities are lists in class order.  `margin` is the lead in probability that the attack had
     to reach; `joint` names further variants that it had to fool at the same time (labels and
-    probabilities are then those of the variant hardest to fool).  `queries` is TextAttack's count (cache hits
+    probabilities are then those of the variant hardest to fool), `spare` those that still had to give the label
+    (of one that is, the label's and the best other class's are exchanged), `ranking` the variant by which words were
+    ranked, `restart` the random state.  `queries` is TextAttack's count (cache hits
     included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
     `perturbed`, None where there is no encoder.  `execution` of the variant is "kernel", or
@@ -88,6 +90,9 @@ class Record:
     query_budget: int = 0
     margin: float = 0.0
     joint: str = ""
+    spare: str = ""
+    ranking: str = ""
+    restart: int = 0
     engine: str = "qrsupport"
     execution: str = "kernel"
     note: str = ""
@@ -124,6 +129,9 @@ class Replay:
     query_budget: int = 0
     margin: float = 0.0
     joint: str = ""
+    spare: str = ""
+    ranking: str = ""
+    restart: int = 0
     execution: str = "kernel"
     made_by: str = ""
     timing: dict = field(default_factory=dict)
@@ -131,9 +139,10 @@ class Replay:
 
 
 def to_line(record: Record | Replay) -> str:
-    """The record as one line of ASCII JSON, without a newline."""
+    """The record as one line of ASCII JSON, without a newline; of the parameters in `config.LATER` those that were set."""
     content = asdict(record)
-    del content[GIVEN]
+    for name in (GIVEN, *(name for name in config.LATER if not content[name])):
+        del content[name]
     return json.dumps(content, ensure_ascii=True)
 
 

@@ -125,7 +125,8 @@ def one(record: records.Record, before: list, after: list, target: str, made_by:
         attack_seed=record.attack_seed, status=record.status, label=record.label,
         clean=max(range(len(before)), key=before.__getitem__), replayed=max(range(len(after)), key=after.__getitem__),
         probabilities_clean=before, probabilities_replayed=after, made_by=made_by,
-        query_budget=record.query_budget, margin=record.margin, joint=record.joint,
+        query_budget=record.query_budget, margin=record.margin, joint=record.joint, spare=record.spare,
+        ranking=record.ranking, restart=record.restart,
         execution=catalog.execution(target),
         timing=timing,
     )  # fmt: skip

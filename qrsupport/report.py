@@ -50,8 +50,8 @@ def _shown(df: pd.DataFrame, name: str) -> list[str]:
 
 
 def _cells(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    """The columns that say which cell a row is; seeds, settings, budgets, margins and joint are left out where none is set."""
-    usual = {"seed": 0, "setting": "", "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
+    """The columns that say which cell a row is; seeds, settings, budgets and whatever else is left out where none is set."""
+    usual = {"seed": 0, "setting": "", "attack_seed": 0, "query_budget": 0} | metrics.EXTRAS
     drop = {c for c, value in usual.items() if c in df and (df[c] == value).all()}
     return df.reindex(columns=[c for c in names if c not in drop]).rename(columns=lambda c: c.replace("_", " "))
 

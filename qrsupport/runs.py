@@ -9,12 +9,15 @@ run with several, each is named by the values that differ among them, a default 
 import dataclasses
 import json
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 
 from . import catalog, config, records, store
 from .errors import NoRecords
 
 MODEL = ("dataset", "backbone", "seed")
+ASKED = ("joint", "spare", "ranking")
+"""Fields that name further variants."""
 SETTING = tuple(name for name in config.MODEL if name not in MODEL)
 
 
@@ -64,6 +67,7 @@ def _parameters(depends: dict) -> dict:
 
 def _has(p: dict, wanted: dict) -> bool:
     """Whether a run's parameters have these values, where it depends on them."""
+    p = {name: config.FIELDS[name].default for name in config.LATER if "attack" in p} | p
     return all(p[name] == value for name, value in wanted.items() if name in p)
 
 
@@ -74,7 +78,8 @@ class Names:
         self.settings, self.options = defaultdict(set), defaultdict(set)
         for p in runs:
             self.settings[_model(p)].add(_values(p, SETTING))
-            for variant in [p.get("variant", ""), *config.split(str(p.get("joint", "")))]:
+            named = [config.split(str(p.get(name, ""))) for name in ("variant", *ASKED)]
+            for variant in chain.from_iterable(named):
                 self.options[_model(p), variant].add(_values(p, _own(variant)))
 
     def __call__(self, p: dict[str, dict], of):
@@ -82,7 +87,8 @@ class Names:
         source, given = p["source"], {"setting": self.setting(p["source"])}
         if isinstance(of, dict):
             return of | given | {"variant": self.variant(source, of["variant"])}
-        given["joint"] = ",".join(self.variant(source, name) for name in config.split(of.joint))
+        for several in ASKED:
+            given[several] = ",".join(self.variant(source, name) for name in config.split(getattr(of, several)))
         if isinstance(of, records.Record):
             return dataclasses.replace(of, **given, variant=self.variant(source, of.variant))
         sides = {side: self.variant(p[side], getattr(of, side)) for side in ("source", "target")}

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from . import attacks, engine, fast, goals, offline, records, texts, victim
+from . import attacks, engine, fast, goals, offline, ranking, records, texts, victim
 from .errors import DependentAnswers
 from .records import Status
 
@@ -16,13 +16,16 @@ class Searcher:
     def __init__(self, task, stock: bool = False):
         p = task.p
         self.task, self.victim, self.stock = task, victim.load(task.model), stock
-        others = [victim.load(path) for path in task.others]
-        self.wrapper = goals.Several([self.victim, *others]) if others else attacks.Wrapper(self.victim)
+        others, spared = ([victim.load(path) for path in some] for some in (task.others, task.spared))
+        several = others or spared
+        self.wrapper = goals.Several([self.victim, *others], spared) if several else attacks.Wrapper(self.victim)
         self.words, recipe = engine.supply(p, task.recipe), task.recipe or attacks.RECIPES[p.attack]
         with offline.network(p.network):
             self.attack = attacks.build_recipe(recipe, self.words.part, self.wrapper, p.query_budget)
-        if p.margin or others:
+        if p.margin or several:
             goals.aim(self.attack, p.margin)
+        if p.ranking:
+            ranking.by(self.attack, victim.load(task.ranking) if task.ranking else None)
         self.text = texts.AttackedText if stock else texts.Text
         if not stock:
             self.attack = fast.accelerate(self.attack)
@@ -53,7 +56,7 @@ class Searcher:
 
     def outcome(self, example: engine.Example) -> dict:
         """Attacks one text; the record's fields that say how it ended."""
-        seed = engine.example_seed(self.task.p.attack_seed, example.id)
+        seed = engine.example_seed(self.task.p.attack_seed, example.id, self.task.p.restart)
         random.seed(seed)
         np.random.seed(seed)
         self.wrapper.asked = 0

@@ -10,6 +10,7 @@ Arithmetic, biases, normalization and the products of attention stay in 32-bit f
 The file stores a weight's integers; ONNX Runtime turns them into floats once, when it loads the file.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,17 @@ WEIGHT = {"MatMul": 1, "Gemm": 1, "Gather": 0}
 """Which input of an operation is its weight if it is constant."""
 TINY = 1e-30
 SCALE_BYTES = 4
+ROUNDING = (
+    ("ReduceMin", ("x",), "min"), ("Min", ("min", "round/zero"), "low"),
+    ("ReduceMax", ("x",), "max"), ("Max", ("max", "round/zero"), "high"),
+    ("Sub", ("high", "low"), "range"), ("Max", ("range", "round/tiny"), "some"),
+    ("Div", ("some", "round/levels"), "scale"), ("Neg", ("low",), "depth"),
+    ("Div", ("depth", "scale"), "offset"), ("Round", ("offset",), "point"),
+    ("Div", ("x", "scale"), "units"), ("Round", ("units",), "whole"),
+    ("Add", ("whole", "point"), "code"), ("Clip", ("code", "round/zero", "round/levels"), "kept"),
+    ("Sub", ("kept", "point"), "signed"), ("Mul", ("signed", "scale"), "rounded"),
+)  # fmt: skip
+"""From an activation to itself rounded, as DynamicQuantizeLinear and back: half to even, zero exact."""
 
 
 def check_bits(bits: int | None) -> None:
@@ -116,38 +128,39 @@ def _round_activations(graph, weights: set[str], bits: int) -> None:
     """Puts the rounding of its activation before each MatMul and Gemm that has a weight in `weights`."""
     from onnx import numpy_helper
 
+    whole = dict.fromkeys(("ReduceMin", "ReduceMax"), {"keepdims": 0})
     values = {"levels": 2**bits - 1, "zero": 0.0, "tiny": TINY}
     graph.initializer.extend(numpy_helper.from_array(np.float32(v), f"round/{name}") for name, v in values.items())
+    change_activations(graph, weights, "rounded", lambda name: operations(name, ROUNDING, whole))
+
+
+def change_activations(graph, weights: set[str], new: str, made: Callable[[str], list]) -> None:
+    """Has each MatMul and Gemm that has a weight in `weights` read, in place of its activation `name`, `name/new`, which
+    the nodes `made(name)` make of it."""
     nodes, done = [], set()
     for node in graph.node:
         if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights:
             name = node.input[0]
             if name not in done:  # query, key and value share one
-                nodes += _rounding(name)
+                nodes += made(name)
                 done.add(name)
-            node.input[0] = f"{name}/rounded"
+            node.input[0] = f"{name}/{new}"
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _rounding(name: str) -> list:
-    """The operations from tensor `name` to `name/rounded`, as DynamicQuantizeLinear and back: half to even, zero exact."""
+def operations(name: str, steps, attributes: dict[str, dict]) -> list:
+    """ONNX nodes for `steps`: (operation, inputs, output) each.
+
+    The input "x" stands for tensor `name`; one with a slash is a tensor of the whole graph; all other inputs and outputs
+    are put under `name`.  `attributes`: those of each kind of operation.
+    """
     from onnx import helper
 
-    steps = (
-        ("ReduceMin", (name,), "min"), ("Min", ("min", "round/zero"), "low"),
-        ("ReduceMax", (name,), "max"), ("Max", ("max", "round/zero"), "high"),
-        ("Sub", ("high", "low"), "range"), ("Max", ("range", "round/tiny"), "some"),
-        ("Div", ("some", "round/levels"), "scale"), ("Neg", ("low",), "depth"),
-        ("Div", ("depth", "scale"), "offset"), ("Round", ("offset",), "point"),
-        ("Div", (name, "scale"), "units"), ("Round", ("units",), "whole"),
-        ("Add", ("whole", "point"), "code"), ("Clip", ("code", "round/zero", "round/levels"), "kept"),
-        ("Sub", ("kept", "point"), "signed"), ("Mul", ("signed", "scale"), "rounded"),
-    )  # fmt: skip
     made = []
     for kind, given, out in steps:
-        inputs = [x if x == name or x.startswith("round/") else f"{name}/{x}" for x in given]
-        more = {"keepdims": 0} if kind.startswith("Reduce") else {}
+        inputs = [name if x == "x" else x if "/" in x else f"{name}/{x}" for x in given]
+        more = attributes.get(kind, {})
         made.append(helper.make_node(kind, inputs, [f"{name}/{out}"], name=f"{name}/{out}", **more))
     return made

@@ -1,7 +1,7 @@
 """Records as tidy frames: one row a record, a replay, or an outcome (right or wrong).
 
-A *cell* is one dataset, backbone, seed, setting of the fine-tuning, resource set, attack and attack seed, query budget, margin
-and set of variants attacked jointly.
+A *cell* is one dataset, backbone, seed, setting of the fine-tuning, resource set, attack and attack seed, query budget, margin,
+set of variants attacked jointly and of those spared, variant that ranks words, and restart.
 """
 
 import numpy as np
@@ -11,7 +11,9 @@ from . import catalog
 from .errors import StaleArtefact
 
 MODEL = ["dataset", "backbone", "seed", "setting"]
-NO_ATTACK = {"resources": "", "attack": "", "attack_seed": 0, "query_budget": 0, "margin": 0.0, "joint": ""}
+EXTRAS = {"margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
+"""What an attack may have beyond its recipe, and the value that says it has not."""
+NO_ATTACK = {"resources": "", "attack": "", "attack_seed": 0, "query_budget": 0} | EXTRAS
 CELL = [*MODEL, *NO_ATTACK]
 OUTCOME = [*CELL, "protocol", "variant", "example", "right"]
 STATUSES = ["failed", "succeeded", "skipped", "error"]
@@ -74,7 +76,7 @@ def rank(name: str, known: list[str]) -> int:
 
 def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Rows by `by`; attacks and variants in the catalogue's order."""
-    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "recovery", "transfer", "joint"]}
+    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "recovery", "transfer", "joint", "spare"]}
     ranks |= {name: list(catalog.VARIANTS) for name in ("variant", "variant_a", "variant_b", "source", "target")}
 
     def key(column: pd.Series) -> pd.Series:
@@ -87,7 +89,7 @@ def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def outcomes_direct(df: pd.DataFrame) -> pd.DataFrame:
     """From `frames`: right if the attack failed; skipped and succeeded are wrong; errors are left out."""
     df = df[df["status"] != "error"]
-    protocol = df["joint"].map(lambda others: "joint" if others else "direct")
+    protocol = pd.Series("direct", df.index).mask(df["joint"] != "", "joint").mask(df["spare"] != "", "spare")
     return df.assign(protocol=protocol, right=df["status"] == "failed")[OUTCOME]
 
 

@@ -6,6 +6,7 @@ A new precision is one function in `ladder.MADE` and a line in `catalog.VARIANTS
 import json
 import os
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -178,6 +179,22 @@ def _noise(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about:
     return controls.noise(fp32, int8, room / "model.onnx", int(entry.precision.rsplit("-")[1]), p.seed)
 
 
+def _matched(make, precision: str):
+    """A control that `make(controls.Pair, folder)` matches with the 8-bit variant, executed in `precision`."""
+
+    def control(p: config.Parameters, entry: catalog.VariantEntry, room: Path, about: dict) -> dict:
+        fp32, int8 = (build(p, name) for name in ("fp32", "int8-dynamic"))
+        where, split = data.load(p).aside()
+        texts = [split.texts[i] for i in data.sample(split, controls.SAMPLE, p.seed)]
+        about |= {"inputs": list(victims.load(fp32).inputs), "precision": precision}
+        store.write_json(room / "variant.json", about)
+        found = make(controls.Pair(fp32, int8, texts, p.seed), room)
+        about["matched"] = found | {"split": where, "texts": len(texts)}
+        return {}
+
+    return control
+
+
 def _ensemble(p: config.Parameters, name: str, room: Path) -> dict:
     """The folder of an ensemble: who its members are."""
     entry = _entry(name)
@@ -195,6 +212,13 @@ def _fp32_of(p: config.Parameters, entry: catalog.VariantEntry) -> Path:
     return build(p, name)
 
 
-PRECISIONS = {"fp32": _fp32, "noise-1": _noise, "noise-2": _noise, "noise-3": _noise} | {
-    name: _from_fp32(make) for name, make in ladder.MADE.items()
-}
+PRECISIONS = (
+    {"fp32": _fp32, "noise-1": _noise, "noise-2": _noise, "noise-3": _noise}
+    | {name: _from_fp32(make) for name, make in ladder.MADE.items()}
+    | {
+        f"{kind}-{draw}": _matched(partial(make, draw=draw), precision)
+        for kind, (make, precision) in controls.DRAWN.items()
+        for draw in (1, 2, 3)
+    }
+    | {name: _matched(*how) for name, how in controls.SHIFTS.items()}
+)

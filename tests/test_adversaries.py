@@ -1,6 +1,7 @@
 """Adversaries: margins, several variants at once, budgets, matrices, letters and masked language models."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,7 @@ def examples(p, n):
 
 def task(p, variant="fp32"):
     q = engine.aimed(p, variant)
-    others = tuple(variants.build(q, name) for name in config.split(q.joint))
-    return engine.Task(q, variant, variants.build(q, variant), "", others=others)
+    return engine.aimed_task(engine.Task(q, variant, variants.build(q, variant), ""))
 
 
 def outcome(record):
@@ -91,7 +91,10 @@ def test_a_margin_is_reached_and_takes_no_fewer_queries(p):
     assert reached and any(lead(a) < 0.6 for a in plain if a.status is Status.succeeded)
 
 
-@pytest.mark.parametrize("settings", [{"margin": 0.4}, {"joint": "int8-dynamic"}])
+OTHER_GOALS = [{"margin": 0.4}, {"joint": "int8-dynamic"}, {"spare": "other-seed"}, {"joint": "noise-1", "spare": "other-seed"}]
+
+
+@pytest.mark.parametrize("settings", OTHER_GOALS)
 def test_faster_parts_change_nothing_under_another_goal(p, settings):
     made_for = task(dataclasses.replace(p, **settings))
     stock, ours = search.Searcher(made_for, stock=True), search.Searcher(made_for)
@@ -156,8 +159,60 @@ def test_joint_names_each_other_variant_once_in_a_fixed_order(p):
     assert engine.aimed(q, "fp32").joint == "int8-dynamic,noise-1"
     assert engine.aimed(q, "int8-dynamic").joint == "fp32,noise-1"
     assert engine.aimed(p, "fp32") == p
-    for change in ({"margin": 0.1}, {"joint": "int8-dynamic"}):
+    for change in ({"margin": 0.1}, {"joint": "int8-dynamic"}, {"spare": "int8-dynamic"}, {"ranking": "random"}, {"restart": 1}):
         assert config.identity(dataclasses.replace(p, **change), "fp32", True) != config.identity(p, "fp32", True)
+
+
+# spare ---------------------------------------------------------------------------------------------------
+
+
+def test_a_spared_member_counts_with_its_first_two_classes_exchanged():
+    one = Fixed((0.7, 0.2, 0.1), (0.2, 0.7, 0.1), (0.30, 0.60, 0.10), (0.2, 0.7, 0.1))
+    two = Fixed((0.6, 0.3, 0.1), (0.3, 0.6, 0.1), (0.55, 0.05, 0.40), (0.9, 0.1, 0.0))
+    several = goals.Several([one], [two])
+    found = victim.probabilities(several(["0", "1", "2", "3"]))
+    np.testing.assert_allclose(found, [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.40, 0.05, 0.55], [0.2, 0.7, 0.1]], atol=1e-6)
+    assert found.argmax(1).tolist() == [0, 0, 2, 1], "wrong where the first is wrong and the second right"
+
+
+def test_a_text_that_a_spared_member_gets_wrong_unattacked_is_wrong_from_the_beginning():
+    right, wrong = Fixed((0.9, 0.1, 0.0)), Fixed((0.4, 0.5, 0.1))
+    several = goals.Several([right], [wrong])
+    assert several(["0"]).argmax() == 0
+    several.begins = True
+    assert several(["0"]).argmax() == 1
+    assert goals.Several([wrong], [right])(["0"]).argmax() == 1
+
+
+@pytest.mark.parametrize(("variant", "spare"), [("fp32", "other-seed"), ("other-seed", "fp32"), ("w3a3", "fp32")])
+def test_what_is_spared_still_gives_the_label_and_what_is_attacked_does_not(p, variant, spare):
+    q = dataclasses.replace(p, spare=spare, n=12)
+    found = attacked(q, variant)
+    own, kept = (Folder(replay.replay(q, variant, t), Replay).load() for t in (variant, spare))
+    assert all((r.spare, a.spare) == (spare, spare) for r, a in zip(found, own, strict=True))
+    for record, a, b in zip(found, own, kept, strict=True):
+        if record.status is Status.succeeded:
+            assert a.replayed != record.label == b.replayed
+        assert (record.status is Status.skipped) == (a.clean != record.label or b.clean != record.label)
+    assert Status.succeeded in {r.status for r in found}
+
+
+def test_a_variant_cannot_be_fooled_and_spared(p):
+    for change in ({"spare": "fp32"}, {"spare": "int8-dynamic", "joint": "int8-dynamic"}):
+        with pytest.raises(BadParameter, match="cannot be fooled and spared"):
+            attacked(dataclasses.replace(p, **change))
+    assert engine.aimed(dataclasses.replace(p, spare="noise-1,int8-dynamic"), "fp32").spare == "int8-dynamic,noise-1"
+
+
+def test_what_is_not_asked_for_leaves_no_trace_in_a_record_or_its_identity(p):
+    plain = attacked(p)[0]
+    fields = {f.name for f in dataclasses.fields(plain)}
+    assert set(json.loads(records.to_line(plain))) == fields - {"setting", *config.LATER}
+    assert not set(config.LATER) & set(config.identity(p, "fp32", True))
+    for name, value in (("spare", "other-seed"), ("ranking", "random"), ("restart", 2)):
+        changed = dataclasses.replace(plain, **{name: value})
+        assert json.loads(records.to_line(changed))[name] == value
+        assert records.from_line(records.to_line(changed), records.Record) == changed
 
 
 # one run directory, several adversaries -------------------------------------------------------------------
@@ -165,7 +220,8 @@ def test_joint_names_each_other_variant_once_in_a_fixed_order(p):
 
 def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
     attacked(dataclasses.replace(p, query_budget=20))
-    for change in ({}, {"margin": 0.6}, {"joint": "other-seed"}, {"query_budget": 20}):
+    extras = [{"spare": "other-seed"}, {"ranking": "other-seed"}, {"ranking": "random", "restart": 1}]
+    for change in ({}, {"margin": 0.6}, {"joint": "other-seed"}, {"query_budget": 20}, *extras):
         q = dataclasses.replace(p, **change)
         replay.matrix(q, ["fp32"], ["fp32", "other-seed"])
     run = config.run_dir(p)
@@ -176,8 +232,13 @@ def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
         (0, 0.0, ""), (0, 0.6, ""), (0, 0.0, "other-seed"), (20, 0.0, ""),
     }  # fmt: skip
     law = metrics.replay_law(found, replays)
-    assert len(law) >= 3 and law["holds"].all() and set(law["joint"]) == {""}
-    assert set(metrics.headline(found, replays, [])["joint"]) == {""}
+    assert len(law) >= 5 and law["holds"].all() and set(law["joint"] + law["spare"]) == {""}
+    assert set(law["ranking"]) == {"", "other-seed", "random"}
+    plain = metrics.headline(found, replays, [])
+    assert (plain[list(metrics.EXTRAS)] == list(metrics.EXTRAS.values())).all(axis=None)
+    kinds = metrics.outcomes_direct(metrics.frames(found))["protocol"]
+    assert set(kinds) == {"direct", "joint", "spare"}
+    assert {*table["spare"]} == {"", "other-seed"} and {*table["restart"]} == {0, 1}
     assert set(metrics.paper_comparison(found, replays, [])["cells"]) <= {0, 1}
     shown = repr(report.direct_table(table))
     assert "other-seed" in shown and "margin" in shown

@@ -9,12 +9,12 @@ import shutil
 import numpy as np
 import pytest
 
-from qrsupport import company, data, engine, export, ladder, pretrained, variants, victim
+from qrsupport import company, controls, data, engine, export, ladder, pretrained, variants, victim
 from qrsupport.errors import DependentAnswers, MissingResource
 from qrsupport.records import Folder
 
 LENGTHS, SIZES = range(3, 65), range(1, 33)
-PROVED = ("fp32", "int8-weights", "int4-weights", "int8-static-minmax", "w4")
+PROVED = ("fp32", "int8-weights", "int4-weights", "int8-static-minmax", "w4", "activation-noise-1", "fp32-shifted")
 
 
 def some(length):
@@ -44,7 +44,7 @@ def texts(tiny):
 
 
 def test_the_table_names_every_precision_and_its_reason():
-    assert set(company.WHY) == {"fp32", *ladder.MADE}
+    assert set(company.WHY) == {"fp32", *ladder.MADE, *(precision for _, precision in controls.DRAWN.values())}
     assert all(reason for _, reason in company.WHY.values())
 
 
@@ -76,7 +76,7 @@ def test_margins_are_complete():
 @pytest.mark.parametrize("name", PROVED)
 def test_company_changes_no_answer_of_bert_small(few, name):
     model = victim.load(variants.build(few, name))
-    assert model.together == company.most(name, "bert")
+    assert model.together == company.most("fp32", "bert")
     assert not differing(model, LENGTHS, some)
 
 

@@ -1,16 +1,20 @@
-"""Controls: as far from FP32 as the quantized classifier, tensor by tensor, and reproducible."""
+"""Controls: as far from FP32 as the quantized classifier, in weights or in what they do to logits, and reproducible."""
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
-from qrsupport import catalog, config, controls, data, export, train, variants, victim, weights
+from qrsupport import catalog, config, controls, data, engine, export, replay, train, variants, victim, weights
 from qrsupport.errors import BadCheckpoint
+from qrsupport.records import Folder, Replay
 
 NOISE = ("noise-1", "noise-2", "noise-3")
+DRAWN = [name for name in catalog.MATCHED if "noise" in name]
 
 
 def tensors(folder):
@@ -80,6 +84,146 @@ def test_adversarially_trained_then_quantized_is_made_of_the_adversarial_checkpo
 
 def test_identity_of_noise_follows_the_quantization(tiny):
     q = dataclasses.replace(tiny, per_channel=True)
-    for name in NOISE:
+    for name in (*NOISE, *catalog.MATCHED):
         assert set(catalog.INT8_OPTIONS) <= set(catalog.VARIANTS[name].options)
         assert config.identity(tiny, name) != config.identity(q, name)
+
+
+# matched by function -------------------------------------------------------------------------------------
+
+
+def clean_texts(p):
+    _, split = data.load(p).aside()
+    return [split.texts[i] for i in data.sample(split, controls.SAMPLE, p.seed)]
+
+
+@pytest.fixture(scope="module")
+def logits(tiny):
+    """A variant's logits on the texts on which controls are matched, by its name."""
+    texts = clean_texts(tiny)
+    return lambda name: victim.load(variants.build(tiny, name))(texts).astype(np.float64)
+
+
+def matched(p, name):
+    return json.loads((variants.build(p, name) / "variant.json").read_text())["matched"]
+
+
+def moved(a, b):
+    return np.sqrt(((a - b) ** 2).mean())
+
+
+def test_controls_are_matched_on_texts_that_are_neither_learned_from_nor_measured_on(tiny):
+    found = data.load(tiny)
+    assert found.evaluation == "test" and found.aside() == ("validation", found.validation)
+    assert dataclasses.replace(found, evaluation="validation").aside() == ("test", found.test)
+    assert len(clean_texts(tiny)) == controls.SAMPLE
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_noise_moves_clean_logits_as_much_as_int8(tiny, logits, name):
+    target, said = moved(logits("int8-dynamic"), logits("fp32")), matched(tiny, name)
+    achieved = moved(logits(name), logits("fp32"))
+    assert achieved == pytest.approx(target, rel=0.02) and target > 0
+    assert said["target"] == pytest.approx(target) and said["achieved"] == pytest.approx(achieved, rel=1e-3)
+    assert said["scale"] > 0 and (said["texts"], said["split"]) == (controls.SAMPLE, "validation")
+
+
+def test_each_draw_is_another_model_and_none_is_int8(tiny, logits):
+    digests = {victim.load(variants.build(tiny, name)).digest for name in (*DRAWN, *NOISE, "fp32", "int8-dynamic")}
+    assert len(digests) == len(DRAWN) + len(NOISE) + 2
+    differences = [logits(name) - logits("fp32") for name in (*DRAWN, "int8-dynamic")]
+    together = np.corrcoef([d.ravel() - d.mean() for d in differences])
+    assert (np.abs(together[~np.eye(len(together), dtype=bool)]) < 0.99).all()
+
+
+@pytest.mark.parametrize("name", ["logit-noise-2", "activation-noise-2"])
+def test_a_draw_is_made_alike_each_time(tiny, tmp_path, name):
+    there, room = variants.build(tiny, name), tmp_path / "again"
+    shutil.copytree(there, room)
+    (room / "model.onnx").unlink(), (room / weights.FILE).unlink(missing_ok=True)
+    fp32, int8 = (variants.build(tiny, v) for v in ("fp32", "int8-dynamic"))
+    make, _ = controls.DRAWN[name[:-2]]
+    make(controls.Pair(fp32, int8, clean_texts(tiny), tiny.seed), room, 2)
+    assert (room / "model.onnx").read_bytes() == (there / "model.onnx").read_bytes()
+
+
+def test_noise_on_activations_leaves_every_weight_and_takes_no_space(tiny):
+    before, after = (tensors(variants.build(tiny, name)) for name in ("fp32", "activation-noise-1"))
+    assert all(np.array_equal(after[name], weight) for name, weight in before.items())
+    assert sum(name.endswith("/pattern") for name in after) >= 4
+    lent = variants.build(tiny, "activation-noise-1") / weights.FILE
+    assert lent.stat().st_ino == (variants.build(tiny, "fp32") / weights.FILE).stat().st_ino
+
+
+def product(tmp_path, weight):
+    """An ONNX file: `x` (texts, places, len(weight)) times `weight`."""
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", "length", width]) for n, width in zip("xy", weight.shape)]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "product", ends[:1], ends[1:],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", export.OPSET)], ir_version=8)
+    onnx.save(model, tmp_path / "product.onnx")
+    return tmp_path / "product.onnx"
+
+
+def test_noise_on_an_activation_is_a_share_of_its_texts_range_by_place_and_channel(tmp_path):
+    file = product(tmp_path, np.eye(64, dtype=np.float32))
+    made = controls.noisy_activations(file, {"w"}, 32, "a draw", 1.0)
+    session = onnxruntime.InferenceSession(made.SerializeToString())
+    texts = np.random.default_rng(0).normal(1, 3, (3, 32, 64)).astype(np.float32)
+    texts[2] = np.abs(texts[2]) + 1  # zero is part of the range
+
+    def added(x):
+        return session.run(None, {"x": x})[0] - x
+
+    extent = np.maximum(texts.max((1, 2)), 0) - np.minimum(texts.min((1, 2)), 0)
+    shares = [added(text[None])[0] / size for text, size in zip(texts, extent)]
+    np.testing.assert_allclose(shares[0], shares[1], atol=1e-6), np.testing.assert_allclose(shares[0], shares[2], atol=1e-6)
+    assert np.sqrt((shares[0] ** 2).mean()) == pytest.approx(1 / (255 * np.sqrt(12)), rel=0.01)
+    assert len(np.unique(shares[0].round(7), axis=0)) == 32, "another pattern at each place"
+    alone = [session.run(None, {"x": text[None]})[0][0] for text in texts]
+    assert np.array_equal(session.run(None, {"x": texts})[0], alone)
+    short = texts[:1, :5]
+    np.testing.assert_allclose(added(short)[0] / (short.max() - short.min()), shares[0][:5], atol=1e-6)
+
+
+def test_shift_controls_have_int8s_mean_shift_and_none(tiny, logits):
+    fp32, int8 = logits("fp32"), logits("int8-dynamic")
+    shift = (int8 - fp32).mean(0)
+    assert np.abs(shift).max() > 1e-4
+    np.testing.assert_allclose(logits("fp32-shifted") - fp32, np.broadcast_to(shift, fp32.shape), atol=1e-5)
+    np.testing.assert_allclose((logits("fp32-shifted") - fp32).mean(0), shift, atol=1e-4)
+    np.testing.assert_allclose((logits("int8-unshifted") - fp32).mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(matched(tiny, "fp32-shifted")["shift"], shift, atol=1e-9)
+    np.testing.assert_allclose(matched(tiny, "int8-unshifted")["shift"], -shift, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", catalog.MATCHED)
+def test_the_answer_of_a_matched_control_is_the_texts_own(tiny, name):
+    model, texts = victim.load(variants.build(tiny, name)), data.load(tiny).eval_split().texts[:80]
+    alike = "int8-dynamic" if name == "int8-unshifted" else "fp32"
+    assert model.together == victim.load(variants.build(tiny, alike)).together
+    assert np.array_equal(model(texts), np.concatenate([model([text]) for text in texts]))
+
+
+def test_noise_without_a_movement_to_match_is_refused(tiny, tmp_path):
+    fp32, int8 = (variants.build(tiny, name) for name in ("fp32", "int8-dynamic"))
+    with pytest.raises(BadCheckpoint, match="no 8-bit weight"):
+        controls.logit_noise(controls.Pair(fp32, fp32, ["a good film"], 0), tmp_path, 1)
+    with pytest.raises(BadCheckpoint, match="no size of noise moves the logits"):
+        controls.fit(controls.Pair(fp32, fp32, ["a good film"], 0), tmp_path, lambda scale: None)
+    shutil.copytree(fp32, tmp_path / "room")
+    with pytest.raises(BadCheckpoint, match="no size of noise moves the logits"):
+        controls.fit(
+            controls.Pair(fp32, int8, ["a good film"], 0), tmp_path / "room", lambda _: weights.load(fp32 / "model.onnx")
+        )
+
+
+def test_matched_controls_are_attacked_and_replayed_as_any_variant(tiny):
+    p = dataclasses.replace(tiny, attack="pwws", n=3)
+    assert len(Folder(engine.attack(p, "activation-noise-1", progress=False)).load()) == 3
+    for name in ("logit-noise-1", "fp32-shifted", "int8-unshifted"):
+        assert {r.target for r in Folder(replay.replay(p, "fp32", name), Replay).load()} == {name}

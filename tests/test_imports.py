@@ -26,7 +26,7 @@ ROOMS = {
     "victim": ({"victim", "company", "ensembles", "weights"}, set()),
     "variants": ({"variants", "export", "controls", "ladder", "simulate"}, {"data", "train", "victim"}),
     "resources": (WORDS, {"data", "pretrained"}),
-    "attacks": ({"attacks", "fast", "goals", "parts", "recipes", "texts"}, {"resources", "pretrained", "victim"}),
+    "attacks": ({"attacks", "fast", "goals", "parts", "ranking", "recipes", "texts"}, {"resources", "pretrained", "victim"}),
     "candidates": ({"encoders", "coverage"}, {"data", "resources", "pretrained", "attacks", "variants"}),
     "engine": (
         {"engine", "search", "workers", "replay"},
