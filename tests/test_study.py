@@ -27,9 +27,9 @@ pwws = 0.5
 [models.a]
 dataset = "embedded"
 backbone = "bert-small"
-epochs = 2
+epochs = 4
 learning_rate = 1e-3
-train_limit = 1000
+train_limit = 1500
 floor = 0.6
 because = "a test"
 [groups]
@@ -117,7 +117,7 @@ def test_a_value_that_cannot_be_is_refused(tmp_path, old, new, said):
 def test_jobs_cost_what_is_left_of_them(tmp_path):
     found = jobs.jobs(plan(tmp_path))
     first, second = ([(job.label, job.seconds) for job in found[name]] for name in ("a-s0", "a-s1"))
-    assert first[0] == ("tune: base", pytest.approx(1000 * 2 * 0.01))
+    assert first[0] == ("tune: base", pytest.approx(1500 * 4 * 0.01))
     assert ("direct pwws: fp32", 8 * 0.5) in first
     assert ("direct pwws, joint int8-dynamic: fp32", 6 * 0.5 * 2) in first
     assert ("transfer pwws: fp32 to noise-1", pytest.approx(0.8 * 8 * 0.001)) in first

@@ -31,15 +31,16 @@ def predictions(rows: pd.DataFrame) -> pd.DataFrame:
     deviation over the clean texts; `predicted` and `observed`: shares of the texts that fooled the source.
     """
     won = ordinary(rows[(rows["kind"] == "direct") & (rows["status"] == "succeeded")])
+    behind = dict(list(won.groupby([*MODEL, "attack", "variant"])["lead"]))
     leads = rows[rows["kind"] == "clean"].pivot(index=[*MODEL, "example"], columns="variant", values="lead")
     found = []
     for key, part in transfers.answers(rows).groupby([*transfers.CELL, "target"]):
         *model, attack, source, target = key
-        mine = won[(won[[*MODEL, "attack", "variant"]] == [*model, attack, source]).all(axis=1)]
         if source == target or not {source, target} <= set(leads):
             continue
         own = leads.loc[tuple(model)]
-        distances, shifts = -mine["lead"].to_numpy(float), (own[target] - own[source]).dropna().to_numpy(float)
+        distances = -behind[*model, attack, source].to_numpy(float)
+        shifts = (own[target] - own[source]).dropna().to_numpy(float)
         about = [len(part), np.median(distances), shifts.mean(), shifts.std(), share(distances, shifts)]
         found.append([*key, *about, part["right"].mean()])
     return pd.DataFrame(found, columns=NAMES)

@@ -68,18 +68,17 @@ def _suite(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
     attacked = rows[(rows["kind"] == "direct") & (rows["status"] != "error")]
     replayed = rows[(rows["kind"] == "transfer") & rows["target"].isin(variants)]
     examples, lost = None, []
+    sources = dict(list(attacked.groupby(["variant", *AIMS])))
     for aims, part in attacked.groupby(AIMS):
         own = part[part["variant"].isin(variants)]
         if set(variants) <= {*own["variant"], dict(zip(AIMS, aims)).get("ranking")}:
             lost.append(own.loc[own["status"] != "failed", ["variant", "example"]])
             examples = _common(examples, own)
-    for (_, *aims), part in replayed.groupby(["variant", *AIMS]):
-        source = part["variant"].iloc[0]
-        if set(variants) - {source} <= set(part["target"]):
+    for key, part in replayed.groupby(["variant", *AIMS]):
+        if set(variants) - {key[0]} <= set(part["target"]):
             wrong = part.loc[part["answer"] != part["label"], ["target", "example"]]
             lost.append(wrong.set_axis(["variant", "example"], axis=1))
-            mine = attacked[(attacked["variant"] == source) & (attacked[AIMS] == aims).all(axis=1)]
-            examples = _common(examples, mine)
+            examples = _common(examples, sources[key])
     if not examples or not lost:
         return pd.DataFrame(columns=OUTCOME)
     beaten = set(pd.concat(lost).itertuples(index=False, name=None))

@@ -48,10 +48,10 @@ def whole_set(rows: pd.DataFrame, source: str = "fp32") -> pd.DataFrame:
     attacked = ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == source) & (rows["status"] != "error")])
     clean = rows[rows["kind"] == "clean"].set_index([*MODEL, "variant", "example"])
     right_clean, found = clean["answer"] == clean["label"], []
-    won = answers(rows)
+    won, sets = answers(rows), dict(list(attacked.groupby([*MODEL, "attack"])))
     for key, part in won[won["source"] == source].groupby([*MODEL, "attack", "target"]):
         *model, attack, target = key
-        mine = attacked[(attacked[[*MODEL, "attack"]] == [*model, attack]).all(axis=1)]
+        mine = sets[*model, attack]
         kept = right_clean.reindex([(*model, target, e) for e in mine["example"]]).to_numpy(bool)
         status, n = mine["status"].to_numpy(), len(mine)
         skipped, failed = (kept & (status == "skipped")).sum(), (kept & (status == "failed")).sum()

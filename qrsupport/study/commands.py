@@ -80,3 +80,15 @@ def export(names, run_dir, file, out, blind):
             click.echo(path)
     if not whole:
         click.echo(f"no unit is whole under {folder}; name one with --unit to publish what there is of it", err=True)
+
+
+@study.command()
+@click.argument("logs", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", required=True, type=FOLDER, help="The JSON file to write.")
+def evidence(logs, out):
+    """Count what attack logs in the folder LOGS say that others published: numbers only, in one file."""
+    from .. import store
+    from . import evidence
+
+    store.write_json(out, evidence.measure(logs))
+    click.echo(out)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .. import catalog
-from ..analysis import boundary, transfers
+from ..analysis import transfers
 from ..report.figures import MARKERS, PALETTE, Figure, _axes, _need
 from ..report.tables import percent
 from . import findings
@@ -37,9 +37,9 @@ def matrix(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE)
     return Figure(canvas, f"Recovery by source and target under {attack}, mean over {len(models)} models: {'; '.join(said)}.")
 
 
-def explained(rows: pd.DataFrame) -> Figure:
-    """Predicted against observed recovery: a point a model, attack, source and target."""
-    df = boundary.predictions(rows).dropna(subset=["predicted", "observed"])
+def explained(df: pd.DataFrame) -> Figure:
+    """From `boundary.predictions`: predicted against observed recovery, a point a model, attack, source and target."""
+    df = df.dropna(subset=["predicted", "observed"])
     _need(df, "predictions of recovery")
     kinds = {"int8-dynamic": [findings.VARIANT], "noise": findings.NOISE, "other-seed": ["other-seed"]}
     known = [name for names in kinds.values() for name in names]

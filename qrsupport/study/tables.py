@@ -176,9 +176,8 @@ def _whole(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([answered[outcomes.OUTCOME], same[outcomes.OUTCOME]], ignore_index=True)
 
 
-def explained(rows: pd.DataFrame) -> Html:
-    """Predicted and observed recovery, by source and target: means over models and attacks."""
-    df = boundary.predictions(rows)
+def explained(df: pd.DataFrame) -> Html:
+    """From `boundary.predictions`: predicted and observed recovery, by source and target, means over models and attacks."""
     by = [*PLACE, "source", "target"]
     means = df.groupby(by)[["distance", "shift", "spread", "predicted", "observed"]].mean().reset_index()
     for name in ("predicted", "observed"):
@@ -188,9 +187,8 @@ def explained(rows: pd.DataFrame) -> Html:
     return table(means, "Recovery predicted from distances and shifts alone, and observed; means over seeds and attacks")
 
 
-def explained_said(rows: pd.DataFrame) -> str:
-    """One sentence on how well distance explains recovery, for all targets and for each kind."""
-    df = boundary.predictions(rows)
+def explained_said(df: pd.DataFrame) -> str:
+    """From `boundary.predictions`: one sentence on how well distance explains recovery, for all targets and for each kind."""
     if not len(df):
         return "No record yet."
     kinds = {"`int8-dynamic`": [VARIANT], "noise": findings.NOISE, "another seed": ["other-seed"]}
@@ -209,15 +207,13 @@ def explained_said(rows: pd.DataFrame) -> str:
 
 def widths(rows: pd.DataFrame) -> Html:
     """The width sweep: accuracy under direct attack and recovery of fp32's texts, by width."""
-    found, names = outcomes.direct(rows), ["fp32", *catalog.SWEEP]
-    found = found[found["variant"].isin(names)]
-    won = transfers.outcomes(rows)
-    parts = []
-    for key, part in found.groupby([*MODEL, "attack", "variant"]):
-        *_, variant = key
-        mine = won[(won[[*MODEL, "attack", "variant"]] == list(key)).all(axis=1)]
-        if variant in catalog.SWEEP:
-            recovery = metrics.proportion(mine["right"].sum(), len(mine), "recovery")
+    found = outcomes.direct(rows)
+    by, parts = [*MODEL, "attack", "variant"], []
+    won = dict(list(transfers.outcomes(rows).groupby(by)["right"]))
+    for key, part in found.groupby(by):
+        mine = won.get(key, [])
+        if key[-1] in catalog.SWEEP:
+            recovery = metrics.proportion(sum(mine), len(mine), "recovery")
             parts.append([*key, metrics.proportion(part["right"].sum(), len(part), "direct"), recovery])
     out = pd.DataFrame(parts, columns=[*MODEL, "attack", "variant", "direct", "recovery"])
     out = out.sort_values("variant", key=lambda names: names.map(list(catalog.SWEEP).index), ignore_index=True)

@@ -1,0 +1,119 @@
+"""The study's tables, figures and words, from made-up rows and from none; the book's pages run on what is published."""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_study_analysis import clean, frame, whole
+
+from qrsupport.analysis import boundary, gains
+from qrsupport.errors import NoRecords
+from qrsupport.study import figures, findings, read, status, tables, words
+
+ROOT = Path(__file__).parents[1]
+TABLES = ["direct_gains", "worst_cases", "cells", "controls", "recoveries", "recovery_tests", "whole_sets", "by_class",
+          "shifts", "clean", "effort", "claims"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three seeds of one model on which int8 is robust, with clean answers, probabilities and leads."""
+    made = [whole(20, 0)]
+    for seed in range(3):
+        for i, name in enumerate(findings.CORE):
+            part = frame(clean(name, "1" * 40, [1 + 0.1 * i * (-1) ** j for j in range(40)]))
+            made.append(part.assign(seed=seed, backbone=findings.BACKBONE))
+    found = pd.concat(made, ignore_index=True)
+    lead = found["lead"].astype(float).fillna(0.5)
+    chance = 1 / (1 + np.exp(-lead))
+    found["probabilities"] = [[p, 1 - p] if y == 0 else [1 - p, p] for p, y in zip(chance, found["label"], strict=True)]
+    return found.assign(words=10, words_changed=2, similarity=0.9, queries=30)
+
+
+def lines(table):
+    return repr(table).splitlines()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_rows(rows, name):
+    assert "(no rows)" not in repr(getattr(tables, name)(rows)) and len(lines(getattr(tables, name)(rows))) > 3
+
+
+def test_tables_say_what_the_rows_say(rows):
+    said = {name: repr(getattr(tables, name)(rows)) for name in TABLES}
+    assert re.search(r"int8-dynamic +3 +40 +\+50\.0 points", said["direct_gains"])
+    assert re.search(r"int8-dynamic +3 +40 +25\.0 % +\+25\.0 points", said["worst_cases"])
+    assert re.search(r"int8-dynamic +75\.0 %.*n 40", said["recoveries"])
+    assert re.search(r"int8-dynamic +40 +75\.0 % +\+75\.0 +\+0\.0", said["whole_sets"])
+    assert re.search(r"1 of 4", said["controls"]) and re.search(r"30 +20\.0 % +0\.9", said["effort"])
+    assert "+18.68 %" in said["claims"] and re.search(r"direct +\+50\.0 points", said["claims"])
+    assert re.search(r"transfer, whole set +\+75\.0 points", said["claims"])
+
+
+def test_figures_say_in_words_what_they_show(rows):
+    assert "fp32 to int8-dynamic 75.0 %" in figures.matrix(rows, "pwws").alt
+    predicted = boundary.predictions(rows)
+    assert "int8-dynamic: predicted" in figures.explained(predicted).alt
+    assert "another seed: " in tables.explained_said(predicted) and len(lines(tables.explained(predicted))) > 3
+    with pytest.raises(NoRecords):
+        figures.matrix(rows.iloc[:0], "pwws")
+    with pytest.raises(NoRecords):
+        figures.explained(predicted.iloc[:0])
+
+
+def test_the_verdict_in_words(rows):
+    found = findings.all_of(findings.main(rows), 500)
+    said = words.verdict(found)
+    assert said.startswith(words.ANSWERS["robust"]) and "+50.0 points" in said and "recovers more" in said
+    none = findings.all_of(rows.iloc[:0])
+    assert words.verdict(none) == words.ANSWERS["missing"]
+    assert words.lines(none).count("no record yet") == 4
+
+
+def test_a_table_of_nothing_says_so(rows):
+    for name in set(TABLES) - {"claims"}:
+        assert "(no rows)" in repr(getattr(tables, name)(rows.iloc[:0])), name
+    assert repr(tables.claims(rows.iloc[:0])).count("not run") == 5
+    assert "(no rows)" in repr(tables.aims(rows)) and "(no rows)" in repr(tables.widths(rows))
+
+
+def test_what_is_missing_is_named():
+    table = pd.DataFrame(
+        [["a", "tune", 1, 1, True], ["b", "tune", 1, 1, True], ["b", "clean", 5, 0, False], ["c", "tune", 1, 0, False]],
+        columns=status.NAMES,
+    )
+    said = status.said(table)
+    assert said.startswith("1 of 3 units") and "whole: `a`; in part: `b`; missing: `c`" in said and "2 of 4 steps" in said
+
+
+def test_units_that_share_rows_are_counted_once(tmp_path, rows):
+    """A second unit of the same model, published apart, adds nothing to what the first says of the same attack."""
+    from qrsupport import store
+
+    for name in ("one", "two"):
+        part = rows[rows["seed"] == 0].drop(columns=["dataset", "backbone", "seed"]).astype(object)
+        part = part.where(part.notna(), None)
+        read.write(tmp_path / f"{name}.parquet", part.to_dict("records"))
+        about = {"sha256": store.sha256(tmp_path / f"{name}.parquet")}
+        about["parameters"] = {"dataset": "mr", "backbone": findings.BACKBONE, "seed": 0}
+        store.write_json(tmp_path / f"{name}.json", about)
+    one, both = (read.load(tmp_path, names) for names in (["one"], ["one", "two", "three"]))
+    assert len(both) == len(one) == (rows["seed"] == 0).sum()
+    assert gains.pooled(findings.outcomes.direct(both), "int8-dynamic", n=10)["gain"] == 0.5
+
+
+def cells(page):
+    text = (ROOT / "book" / page).read_text("utf-8")
+    return re.findall(r"```\{code-cell\} python3\n(?::[^\n]*\n)*(.*?)```", text, re.S)
+
+
+@pytest.mark.parametrize("page", ["plan.md", "study.md", "evidence.md"])
+def test_the_books_page_runs(page):
+    space = {}
+    with contextlib.chdir(ROOT / "book"), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        for cell in cells(page):
+            exec(compile(cell, page, "exec"), space)
