@@ -42,7 +42,7 @@ ROOMS = {
     ),
     "pace": ({"pace"}, {"train", "bench", "victim"}),
     "plan": ({"study", "study_jobs"}, {"data", "origins"}),
-    "analysis": ({"outcomes", "gains", "null", "transfers", "boundary", "classes"}, {"plan", "records", "metrics"}),
+    "analysis": ({"outcomes", "gains", "null", "transfers", "boundary", "classes", "loyalty"}, {"plan", "records", "metrics"}),
     "evidence": ({"evidence"}, {"analysis", "candidates", "metrics", "report"}),
     "findings": ({"findings", "study_tables", "study_figures", "study_words"}, {"plan", "analysis", "metrics", "report"}),
     "study": (
