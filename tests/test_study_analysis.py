@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from qrsupport import config
-from qrsupport.analysis import boundary, classes, gains, null, outcomes, transfers
+from qrsupport.analysis import boundary, classes, gains, loyalty, null, outcomes, transfers
 from qrsupport.study import findings, read
 
 PLACE = {"dataset": "mr", "backbone": "b", "seed": 0}
@@ -206,6 +206,16 @@ def test_a_moved_threshold_is_a_shift_of_the_logits():
     found = classes.shifts(frame(answers("fp32", 0.5) + answers("int8-dynamic", 0.8))).set_index("label")
     assert found["shift"].to_dict() == pytest.approx({0: -log(4) / 2, 1: log(4) / 2})
     assert found["spread"].tolist() == pytest.approx([0, 0])
+
+
+def test_loyalty_by_hand():
+    """Equal distributions are 1, ones that exclude each other 0; labels are counted apart."""
+    def answers(variant, right, chances):
+        return [{**row, "probabilities": p} for row, p in zip(clean(variant, right), chances, strict=True)]
+
+    rows = answers("fp32", "11", [[1.0, 0.0], [0.5, 0.5]]) + answers("int8-dynamic", "01", [[0.0, 1.0], [0.5, 0.5]])
+    (row,) = loyalty.loyalty(frame(rows)).to_dict("records")
+    assert row["labels"] == 0.5 and row["probabilities"] == pytest.approx(0.5)
 
 
 # The plan's rules ---------------------------------------------------------------------------------------------------

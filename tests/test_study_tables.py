@@ -16,7 +16,7 @@ from qrsupport.study import figures, findings, read, status, tables, words
 
 ROOT = Path(__file__).parents[1]
 TABLES = ["direct_gains", "worst_cases", "cells", "controls", "recoveries", "recovery_tests", "whole_sets", "by_class",
-          "shifts", "clean", "effort", "claims"]  # fmt: skip
+          "shifts", "clean", "effort", "claims", "loyal"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def test_tables_say_what_the_rows_say(rows):
 
 def test_figures_say_in_words_what_they_show(rows):
     assert "fp32 to int8-dynamic 75.0 %" in figures.matrix(rows, "pwws").alt
+    assert "int8-dynamic from 100.0 % to 50.0 %" in figures.budgets(rows, "pwws").alt  # 30 queries each
     predicted = boundary.predictions(rows)
     assert "int8-dynamic: predicted" in figures.explained(predicted).alt
     assert "another seed: " in tables.explained_said(predicted) and len(lines(tables.explained(predicted))) > 3
@@ -63,6 +64,12 @@ def test_figures_say_in_words_what_they_show(rows):
         figures.matrix(rows.iloc[:0], "pwws")
     with pytest.raises(NoRecords):
         figures.explained(predicted.iloc[:0])
+
+
+def test_sizes_come_from_the_manifests():
+    about = {"parameters": {"dataset": "mr", "backbone": "b"}, "bytes": {"fp32": 4_000_000, "w4": 500_000}}
+    said = repr(tables.sizes([about, {}]))
+    assert re.search(r"fp32 +kernel +4\.0", said) and re.search(r"w4 +simulated +0\.5", said)
 
 
 def test_the_verdict_in_words(rows):

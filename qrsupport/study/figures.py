@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from .. import catalog
-from ..analysis import transfers
-from ..report.figures import MARKERS, PALETTE, Figure, _axes, _need
+from ..analysis import outcomes, transfers
+from ..report.figures import LINES, MARKERS, PALETTE, Figure, _axes, _need
 from ..report.tables import percent
 from . import findings
 
@@ -35,6 +35,26 @@ def matrix(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE)
     models = df[transfers.MODEL].drop_duplicates()
     said = [f"{s} to {t} {percent(means.loc[s, t])}" for s in names for t in names if not np.isnan(means.loc[s, t])]
     return Figure(canvas, f"Recovery by source and target under {attack}, mean over {len(models)} models: {'; '.join(said)}.")
+
+
+def budgets(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE) -> Figure:
+    """Accuracy under direct attack if an attack had been allowed so many queries, mean over models."""
+    found = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["attack"] == attack) & (rows["status"] != "error")])
+    _need(found, f"direct attacks by {attack}")
+    most = max(2, int(found["queries"].max()))
+    steps = np.unique(np.geomspace(1, most, 40).astype(int))
+    canvas, axes = _axes(1, 1, 6.4, 3.8)
+    ax, said = axes[0, 0], []
+    for i, name in enumerate(name for name in variants if name in set(found["variant"])):
+        mine = found[found["variant"] == name]
+        won, lost = mine["status"] == "succeeded", mine["status"] == "skipped"
+        right = [(~lost & ~(won & (mine["queries"] <= k))).groupby([mine[c] for c in outcomes.MODEL]).mean().mean() for k in steps]
+        ax.plot(steps, [100 * value for value in right], LINES[i % len(LINES)], color=PALETTE[i], label=name)
+        said.append(f"{name} from {percent(right[0])} to {percent(right[-1])}")
+    ax.set(xscale="log", xlabel="queries allowed", ylabel="accuracy under attack (%)")
+    ax.set_ylim(0, None)
+    ax.legend()
+    return Figure(canvas, f"Accuracy under {attack} against the queries allowed, 1 to {most:,}, mean over models: {'; '.join(said)}.")
 
 
 def explained(df: pd.DataFrame) -> Figure:

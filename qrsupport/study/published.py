@@ -128,6 +128,7 @@ def manifest(run_dir: Path, unit: plan_file.Unit, note: dict, jobs: list[dict]) 
         "validation": {job["names"][0]: fine_tuning.validation_accuracy(path) for job, path in by["tune"]},
         "data": next((meta["depends"]["data"] for meta in checkpoints.values()), None),
         "models": {job["names"][0]: store.intact(path)["depends"]["model"] for job, path in by["clean"]},
+        "bytes": {job["names"][0]: records.read_clean(path)["bytes"] for job, path in by["clean"]},
         "resources": {job["label"].partition(":")[0]: folder.depends()["resources"] for job, folder in direct},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": seconds(by),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .. import catalog, config
-from ..analysis import boundary, classes, gains, metrics, null, outcomes, paper_claims, transfers
+from ..analysis import boundary, classes, gains, loyalty, metrics, null, outcomes, paper_claims, transfers
 from ..analysis.outcomes import MODEL
 from ..report.tables import Html, cell, estimate, p_value, percent, table
 from . import findings
@@ -138,6 +138,27 @@ def clean(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
     out["clean accuracy"] = [percent(float(means[key])) for key in keys]
     out["gain over fp32"] = [interval(row) for row in df.to_dict("records")]
     return table(out, "Clean accuracy on the whole evaluation split")
+
+
+def loyal(rows: pd.DataFrame) -> Html:
+    """How closely each variant follows fp32 on clean texts."""
+    df = loyalty.loyalty(rows)
+    out = _named(df, [*MODEL, "variant"])
+    out["labels as fp32"] = [_estimate(row, "labels") for row in df.to_dict("records")]
+    out["1 − √JS"] = [f"{v:.4f}" for v in df["probabilities"]]
+    return table(out, "Loyalty to fp32 on the whole evaluation split: equal labels; closeness of probabilities (1: the same)")
+
+
+def sizes(manifests: list[dict]) -> Html:
+    """Megabytes of each variant's file, by data set and backbone, from the manifests."""
+    found = {}
+    for about in manifests:
+        p = about.get("parameters", {})
+        for name, size in about.get("bytes", {}).items():
+            found[p["dataset"], p["backbone"], name] = size
+    rows = [[*key, catalog.execution(key[-1]), f"{size / 1e6:.1f}"] for key, size in sorted(found.items())]
+    names = ["dataset", "backbone", "variant", "execution", "megabytes"]
+    return table(pd.DataFrame(rows, columns=names), "Size of each variant; of simulated ones, of a file with its weights at that width")
 
 
 def effort(rows: pd.DataFrame) -> Html:
