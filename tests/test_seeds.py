@@ -35,6 +35,13 @@ def test_the_sentence_compares_the_precisions_seed_by_seed():
     assert "3 fine-tuning seeds" in said and "up to 20.0 points" in said and "between +0.0 and +5.0 points" in said
 
 
+def test_backbones_with_the_same_attack_are_told_apart():
+    one = grid(**{"fp32": [0.4, 0.5], "int8-dynamic": [0.42, 0.5]})
+    both = pd.concat([one, one.assign(backbone="c", direct=one["direct"] + 0.2)])
+    assert list(seeds.spread(both)["backbone"]) == ["b", "b", "c", "c"] and "backbone" not in seeds.spread(one)
+    assert "between +0.0 and +2.0 points" in seeds.said(both)
+
+
 def test_a_file_of_something_else_is_named(tmp_path):
     store.write_json(tmp_path / "x.json", {"rows": [{"variant": "fp32"}]})
     with pytest.raises(StaleArtefact, match="x.json was not written by"):

@@ -38,7 +38,9 @@ def read(file: Path) -> pd.DataFrame:
 
 
 def spread(found: pd.DataFrame) -> pd.DataFrame:
-    """One row an attack and variant: each measure's lowest and highest value over the seeds, in per cent."""
+    """One row a model, attack and variant: each measure's lowest and highest value over the seeds, in per cent; data set and
+    backbone are named where there are several."""
+    named = [name for name in BY if name in BY[2:] or found[name].nunique() > 1]
 
     def between(values: pd.Series) -> str:
         values = 100 * values.dropna().astype(float)
@@ -48,7 +50,7 @@ def spread(found: pd.DataFrame) -> pd.DataFrame:
     for key, group in found.groupby(BY, sort=False):
         seeds = {"seeds": group["seed"].nunique(), "n": int(group["direct_n"].min())}
         shown = {label: between(group[name]) for name, label in MEASURES.items()}
-        lines.append(dict(zip(BY[2:], key[2:], strict=True)) | seeds | shown)
+        lines.append({name: value for name, value in zip(BY, key, strict=True) if name in named} | seeds | shown)
     return pd.DataFrame(lines)
 
 
@@ -56,7 +58,7 @@ def said(found: pd.DataFrame) -> str:
     """One sentence: how far accuracy under direct attack moves over the seeds, and int8's difference from fp32."""
     values = found.assign(direct=100 * found["direct"].astype(float))
     moves = values.groupby(BY)["direct"].agg(lambda v: v.max() - v.min()).max()
-    table = values.pivot(index=["attack", "seed"], columns="variant", values="direct")
+    table = values.pivot(index=[*BY[:-1], "seed"], columns="variant", values="direct")
     gains = table["int8-dynamic"] - table["fp32"]
     return (
         f"Over {found['seed'].nunique()} fine-tuning seeds, accuracy under direct attack moves by up to {moves:.1f} points "
