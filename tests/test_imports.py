@@ -46,8 +46,8 @@ ROOMS = {
     "evidence": ({"evidence"}, {"analysis", "candidates", "metrics", "report"}),
     "findings": ({"findings", "study_tables", "study_figures", "study_words"}, {"plan", "analysis", "metrics", "report"}),
     "study": (
-        {"study_run", "study_export", "study_read", "study_status", "study_page"},
-        {"plan", "train", "records", "engine", "measure", "report"},
+        {"study_run", "study_export", "study_read", "study_status", "study_page", "study_check"},
+        {"plan", "train", "records", "engine", "measure", "metrics", "report"},
     ),
     "command": (
         {"cli", "__main__", "book", "chapters", "flags", "holdings", "tabular", "planning", "study_cli"},

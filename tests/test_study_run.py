@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from qrsupport import cli, records, store, study, study_export, study_jobs, study_read, study_run, study_status
+from qrsupport import cli, records, store, study, study_check, study_export, study_jobs, study_read, study_run, study_status
 from qrsupport.errors import BelowFloor, NoRecords, StaleArtefact, StudyIncomplete
 from test_study import SMALL
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,34 @@ def test_altered_files_are_refused(place, tmp_path):
     (tmp_path / "a-s0.parquet").write_bytes(b"other")
     with pytest.raises(StaleArtefact, match="a-s0.parquet"):
         study_read.rows(tmp_path, "a-s0")
+
+
+def test_published_records_can_be_made_again(place, tmp_path):
+    """From scratch: fine-tuned, quantized and attacked in another run directory."""
+    file, _, out = place
+    plan = study.read(file)
+    found = study_check.check(plan.unit("a-s0"), out, tmp_path, 4)
+    assert found.alike and found.good and len(found.table) == 8 and "8 of 8" in found.said
+    assert (found.table["queries"] == found.table["queries again"]).all()
+    other = found.table.assign(again="error")
+    assert not study_check.Check(other, alike=True).good and not study_check.Check(other, alike=False).good
+    one = found.table.assign(**{"same text": [False] + [True] * 7})  # another text from another checkpoint is no fault
+    assert not study_check.Check(one, alike=True).good and study_check.Check(one, alike=False).good
+    with pytest.raises(NoRecords, match="a-s1"):
+        study_check.check(plan.unit("a-s1"), out, tmp_path, 4)
+
+
+@pytest.mark.slow
+def test_a_sample_of_the_books_records_is_made_again(tmp_path):
+    """The cheapest published unit: ten examples of its first attack, on two variants."""
+    plan, folder = study.read(ROOT / study.FILE), ROOT / study_read.FOLDER
+    there = [unit for unit in plan.units if study_read.manifest(folder, unit.name)]
+    if not there or not os.environ.get("QRSUPPORT_DATA"):
+        pytest.skip("no unit is published yet" if not there else "QRSUPPORT_DATA is not set")
+    work = study_jobs.jobs(plan)
+    unit = min(there, key=lambda unit: next(job.seconds for job in work[unit.name] if job.step.does == "tune") or 1e9)
+    found = study_check.check(unit, folder, tmp_path, 10)
+    assert found.good, f"{unit.name}: {found.said}\n{found.table}"
 
 
 def test_commands(place, tmp_path):
