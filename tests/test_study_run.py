@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from qrsupport import cli, records, store, study, study_check, study_export, study_jobs, study_read, study_run, study_status
+from qrsupport import cli, outcomes, records, store, study, study_check, study_export, study_jobs, study_read, study_run, study_status
 from qrsupport.errors import BelowFloor, NoRecords, StaleArtefact, StudyIncomplete
 from test_study import SMALL
 
@@ -32,8 +32,9 @@ def place(tmp_path_factory):
 def test_published_rows_are_those_of_the_records(place):
     file, run_dir, out = place
     rows = study_read.rows(out, "a-s0")
-    made = {r.example: r for r in records.load_all(run_dir) if r.variant == "fp32" and not r.joint}
-    direct = rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32") & (rows["joint"] == "")]
+    plain = [r for r in records.load_all(run_dir) if not (r.joint or r.spare or r.ranking or r.restart)]
+    made = {r.example: r for r in plain if r.variant == "fp32"}
+    direct = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32")])
     assert len(direct) == 8 == len(made)
     for row in direct.itertuples():
         r = made[row.example]
