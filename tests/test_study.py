@@ -41,6 +41,10 @@ p = [
   { does = "direct", attack = "pwws", n = 8, variants = ["both", "noise-1"] },
   { does = "direct", attack = "pwws", n = 6, joint = "int8-dynamic", variants = ["fp32"] },
   { does = "transfer", attack = "pwws", n = 8, sources = ["both"], targets = ["both", "noise-1"] },
+  { does = "direct", attack = "pwws", n = 4, ranking = "fp32", variants = ["int8-dynamic", "logit-noise-1"] },
+  { does = "direct", attack = "pwws", n = 4, ranking = "random", restart = 1, variants = ["both"] },
+  { does = "direct", attack = "pwws", n = 4, spare = "fp32", variants = ["int8-dynamic"] },
+  { does = "transfer", attack = "pwws", n = 4, spare = "fp32", sources = ["int8-dynamic"], targets = ["both"] },
 ]
 """
 
@@ -123,7 +127,7 @@ def test_jobs_cost_what_is_left_of_them(tmp_path):
     assert ("transfer pwws: fp32 to noise-1", pytest.approx(0.8 * 8 * 0.001)) in first
     assert second[0] == ("tune: base", 0)  # the other seed of the first unit
     assert dict(second)["tune: other-seed"] > 0
-    assert len(first) == 2 + 2 + 3 + 1 + 6
+    assert len(first) == 2 + 2 + 3 + 1 + 6 + 2 + 2 + 1 + 2
 
 
 def test_a_larger_sample_later_costs_the_difference(tmp_path):

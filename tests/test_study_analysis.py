@@ -71,7 +71,8 @@ def test_holm_runs_over_all_cells():
 def test_attacks_with_a_further_aim_are_not_ordinary():
     rows = frame(direct("fp32", "FF") + direct("fp32", "SS", margin=0.3))
     assert outcomes.direct(rows)["right"].all() and len(outcomes.direct(rows)) == 2
-    assert transfers.aimed(rows)["success"].tolist() == [1.0]
+    (row,) = transfers.aimed(rows).to_dict("records")
+    assert row["success"] == 1.0 and row["success_n"] == 2 and row["plain"] == 0.0
 
 
 def test_bootstrap_of_equal_differences_has_no_width():

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,8 +11,11 @@ from click.testing import CliRunner
 from test_study import SMALL
 
 from qrsupport import cli, records, store
+from qrsupport.analysis import outcomes
 from qrsupport.errors import BelowFloor, NoRecords, StaleArtefact, StudyIncomplete
-from qrsupport.study import jobs, plan_file, published, read, run, status
+from qrsupport.study import check, jobs, plan_file, published, read, run, status
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +34,9 @@ def place(tmp_path_factory):
 def test_published_rows_are_those_of_the_records(place):
     file, run_dir, out = place
     rows = read.rows(out, "a-s0")
-    made = {r.example: r for r in records.load_all(run_dir) if r.variant == "fp32" and not r.joint}
-    direct = rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32") & (rows["joint"] == "")]
+    plain = [r for r in records.load_all(run_dir) if not (r.joint or r.spare or r.ranking or r.restart)]
+    made = {r.example: r for r in plain if r.variant == "fp32"}
+    direct = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32")])
     assert len(direct) == 8 == len(made)
     for row in direct.itertuples():
         r = made[row.example]
@@ -104,6 +110,34 @@ def test_altered_files_are_refused(place, tmp_path):
     (tmp_path / "a-s0.parquet").write_bytes(b"other")
     with pytest.raises(StaleArtefact, match="a-s0.parquet"):
         read.rows(tmp_path, "a-s0")
+
+
+def test_published_records_can_be_made_again(place, tmp_path):
+    """From scratch: fine-tuned, quantized and attacked in another run directory."""
+    file, _, out = place
+    plan = plan_file.read(file)
+    found = check.check(plan.unit("a-s0"), out, tmp_path, 4)
+    assert found.alike and found.good and len(found.table) == 8 and "8 of 8" in found.said
+    assert (found.table["queries"] == found.table["queries again"]).all()
+    other = found.table.assign(again="error")
+    assert not check.Check(other, alike=True).good and not check.Check(other, alike=False).good
+    one = found.table.assign(**{"same text": [False] + [True] * 7})  # another text from another checkpoint is no fault
+    assert not check.Check(one, alike=True).good and check.Check(one, alike=False).good
+    with pytest.raises(NoRecords, match="a-s1"):
+        check.check(plan.unit("a-s1"), out, tmp_path, 4)
+
+
+@pytest.mark.slow
+def test_a_sample_of_the_books_records_is_made_again(tmp_path):
+    """The cheapest published unit: ten examples of its first attack, on two variants."""
+    plan, folder = plan_file.read(ROOT / plan_file.FILE), ROOT / read.FOLDER
+    there = [unit for unit in plan.units if read.manifest(folder, unit.name)]
+    if not there or not os.environ.get("QRSUPPORT_DATA"):
+        pytest.skip("no unit is published yet" if not there else "QRSUPPORT_DATA is not set")
+    work = jobs.jobs(plan)
+    unit = min(there, key=lambda unit: next(job.seconds for job in work[unit.name] if job.step.does == "tune") or 1e9)
+    found = check.check(unit, folder, tmp_path, 10)
+    assert found.good, f"{unit.name}: {found.said}\n{found.table}"
 
 
 def test_commands(place, tmp_path):

@@ -19,7 +19,10 @@ PLACE = ["dataset", "backbone"]
 
 
 def differences(outcomes: pd.DataFrame, variant: str, against: str) -> pd.DataFrame:
-    """One row an example that both variants have: columns `CELL`, example, variant and against (right: 1, wrong: 0), d (their difference)."""
+    """One row an example that both variants have.
+
+    Columns `CELL`, example, variant and against (right: 1, wrong: 0), d (their difference).
+    """
     sides = [
         outcomes[outcomes["variant"] == name].set_index([*CELL, "example"])["right"].astype(float).rename(column)
         for name, column in ((variant, "variant"), (against, "against"))
@@ -29,7 +32,10 @@ def differences(outcomes: pd.DataFrame, variant: str, against: str) -> pd.DataFr
 
 
 def cells(outcomes: pd.DataFrame, variants: list[str], against: str = "fp32") -> pd.DataFrame:
-    """One row a cell and variant: accuracy of both, gain, discordant counts, p of the exact McNemar test, Holm's over all rows."""
+    """One row a cell and variant: accuracy of both, gain, discordant counts, p of the exact McNemar test.
+
+    `p_holm` is Holm's correction over all rows.
+    """
     rows = []
     for name in variants:
         for key, part in differences(outcomes, name, against).groupby(CELL):

@@ -80,12 +80,17 @@ def against(rows: pd.DataFrame, variant: str, controls: list[str], source: str =
 
 
 def aimed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Attacks with a further aim: one row a model, variant and aim, how many were attacked and how many turned."""
+    """Attacks with a further aim: one row a model, variant and aim, the share of attacked examples that were turned.
+
+    `plain`: the share that the same recipe without the aim turned of the same examples; NaN if it was not run.
+    """
     attacked = rows[(rows["kind"] == "direct") & rows["status"].isin(["failed", "succeeded"])]
-    other = attacked.drop(ordinary(attacked).index)
-    parts = [
-        dict(zip([*MODEL, "variant", *AIMS], key, strict=True))
-        | metrics.proportion((part["status"] == "succeeded").sum(), len(part), "success")
-        for key, part in other.groupby([*MODEL, "variant", *AIMS])
-    ]
-    return pd.DataFrame(parts, columns=[*MODEL, "variant", *AIMS, "success", "success_lower", "success_upper", "success_n"])
+    plain, by, parts = ordinary(attacked), [*MODEL, "variant", *AIMS], []
+    usual = dict(list(plain.groupby([*MODEL, "variant", "attack"])))
+    for key, part in attacked.drop(plain.index).groupby(by):
+        row = dict(zip(by, key, strict=True))
+        same = usual.get(tuple(row[name] for name in (*MODEL, "variant", "attack")), part.iloc[:0])
+        same = same[same["example"].isin(part["example"])]
+        found = metrics.proportion((part["status"] == "succeeded").sum(), len(part), "success")
+        parts.append(row | found | {"plain": (same["status"] == "succeeded").mean()})
+    return pd.DataFrame(parts, columns=[*by, "success", "success_lower", "success_upper", "success_n", "plain"])

@@ -83,6 +83,24 @@ def export(names, run_dir, file, out, blind):
 
 
 @study.command()
+@click.argument("name", metavar="UNIT")
+@click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1), help="Examples attacked again.")
+@click.option("--run-dir", type=FOLDER, required=True, help="An empty folder to make them in.")
+@PLAN
+@click.option("--results", type=FOLDER, help="The folder of the published files; else the book's.")
+def check(name, n, run_dir, file, results):
+    """Make a part of UNIT's published records again from scratch, fine-tuning first; exit code 1 if they differ."""
+    from ..report import tables
+    from . import check, read
+
+    _, (unit,) = _chosen(file, (name,))
+    found = check.check(unit, results or config.sources() / read.FOLDER, run_dir.absolute(), n)
+    tables.print_table(found.table)
+    click.echo(found.said)
+    click.get_current_context().exit(0 if found.good else 1)
+
+
+@study.command()
 @click.argument("logs", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", required=True, type=FOLDER, help="The JSON file to write.")
 def evidence(logs, out):

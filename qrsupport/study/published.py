@@ -50,7 +50,8 @@ def _aims(parameters: dict) -> dict:
     return {name: parameters.get(name, getattr(usual, name)) for name in ("attack", *config.AIM)}
 
 
-def _hash(text: str) -> str:
+def digest(text: str) -> str:
+    """What stands for a text in published rows: the first 16 digits of its SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -86,7 +87,7 @@ def direct(folder: Path, n: int) -> list[dict]:
         | aims
         | {name: getattr(r, name) for name in COUNTED}
         | _answer(r.after, r.probabilities_after, r.label)
-        | {"text": _hash(r.text), "perturbed": _hash(r.perturbed)}
+        | {"text": digest(r.text), "perturbed": digest(r.perturbed)}
         for r in opened.load()
         if r.position < n
     ]

@@ -11,6 +11,8 @@ from . import findings
 from .findings import VARIANT, interval
 
 PLACE = ["dataset", "backbone"]
+SINGLE = ["other-seed", "fp32-shifted", "int8-unshifted"]
+"""Controls of which there is one a model."""
 
 
 def _named(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -53,17 +55,27 @@ def cells(rows: pd.DataFrame, variant: str = VARIANT) -> Html:
 
 
 def controls(rows: pd.DataFrame) -> Html:
-    """int8's gain among its noise controls', by cell; another seed's beside."""
-    df = gains.cells(outcomes.direct(rows), [VARIANT, "other-seed", *findings.NOISE])
+    """int8's gain among its noise controls', by cell; beside it those of other noise, of shifts and of another seed."""
+    kinds = ("noise-", "activation-noise-")
+    other = [name for name in catalog.VARIANTS if name.startswith(kinds) and name not in findings.NOISE]
+    df = gains.cells(outcomes.direct(rows), [VARIANT, *SINGLE, *findings.NOISE, *other])
     found = null.spread(df, VARIANT, findings.NOISE)
-    seeds = df[df["variant"] == "other-seed"].set_index([*MODEL, "attack"])["gain"]
-    out = _named(found, [*MODEL, "attack"])
+    by, out = [*MODEL, "attack"], _named(found, [*MODEL, "attack"])
+    keys = list(found[by].itertuples(index=False, name=None))
     out["int8-dynamic"] = [f"{100 * value:+.1f}" for value in found["gain"]]
-    out["noise, lowest to highest"] = [f"{100 * a:+.1f} to {100 * b:+.1f}" for a, b in zip(found["lowest"], found["highest"], strict=True)]
+    ends = zip(found["lowest"], found["highest"], strict=True)
+    out["noise, lowest to highest"] = [f"{100 * low:+.1f} to {100 * high:+.1f}" for low, high in ends]
     out["rank"] = [f"{rank} of {k + 1}" for rank, k in zip(found["rank"], found["controls"], strict=True)]
-    keys = found[[*MODEL, "attack"]].itertuples(index=False, name=None)
-    out["another seed"] = [f"{100 * seeds[key]:+.1f}" if key in seeds else "not run" for key in keys]
+    ranges = df[df["variant"].isin(other)].groupby(by)["gain"].agg(["min", "max"])
+    out["other noise"] = [_range(ranges.loc[key]) if key in ranges.index else "not run" for key in keys]
+    for name in SINGLE:
+        one = df[df["variant"] == name].set_index(by)["gain"]
+        out[name] = [f"{100 * one[key]:+.1f}" if key in one else "not run" for key in keys]
     return table(out, "Gains over fp32 in points, each variant attacked itself: is int8's among those of noise?")
+
+
+def _range(ends: pd.Series) -> str:
+    return f"{100 * ends['min']:+.1f} to {100 * ends['max']:+.1f}"
 
 
 def recoveries(rows: pd.DataFrame, source: str = "fp32") -> Html:
@@ -105,7 +117,8 @@ def aims(rows: pd.DataFrame) -> Html:
     said = [", ".join(f"{name} {row[name]}" for name in usual if row[name] not in ("", 0, 0.0)) for row in df.to_dict("records")]
     out = _named(df, [*MODEL, "attack", "variant"]).assign(aim=said)
     out["success"] = [_estimate(row, "success") for row in df.to_dict("records")]
-    return table(out, "Attacks with a further aim: success rate among examples that the variant had right")
+    out["without the aim"] = [percent(float(v)) for v in df["plain"]]
+    return table(out, "Attacks with a further aim: success rate among attacked examples, and without the aim on the same")
 
 
 def by_class(rows: pd.DataFrame, variants: list[str] = findings.CORE) -> Html:

@@ -22,7 +22,8 @@ def verdict(found: list[Finding]) -> str:
     answer = findings.verdict(found)
     if answer == findings.MISSING:
         return ANSWERS[answer]
-    numbers = f"Attacked itself, `int8-dynamic` keeps {interval(found[0].gain)} against `fp32`; over the whole suite {interval(found[1].gain)}."
+    itself, suite = (interval(finding.gain) for finding in found[:2])
+    numbers = f"Attacked itself, `int8-dynamic` gains {itself} over `fp32`; over the whole suite {suite}."
     return " ".join(filter(None, (ANSWERS[answer], numbers, TRANSFER.get(found[2].verdict))))
 
 

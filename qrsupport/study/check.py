@@ -1,0 +1,62 @@
+"""Making a part of a unit's published records again from scratch, and comparing (`qrsupport study check`)."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from .. import pipeline, store
+from ..analysis import metrics
+from ..errors import NoRecords
+from . import plan_file, read, status
+
+NAMES = ["variant", "example", "published", "again", "same text", "queries", "queries again"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """`table`: one row an example and variant (`NAMES`); `alike`: whether fine-tuning gave the published checkpoint."""
+
+    table: pd.DataFrame
+    alike: bool
+
+    @property
+    def good(self) -> bool:
+        """From the same checkpoint: every outcome the same.  Else: for each variant, an accuracy within the interval of
+        the published one."""
+        same = (self.table["published"] == self.table["again"]) & self.table["same text"]
+        if self.alike:
+            return bool(same.all())
+        return all(_within(part) for _, part in self.table.groupby("variant"))
+
+    @property
+    def said(self) -> str:
+        equal = int((self.table["published"] == self.table["again"]).sum())
+        from_ = "the published checkpoint was made again, byte for byte" if self.alike else "fine-tuning gave another checkpoint"
+        return f"{equal} of {len(self.table)} outcomes are as published; {from_}: {'good' if self.good else 'NOT as published'}"
+
+
+def _within(part: pd.DataFrame) -> bool:
+    lower, upper = metrics.interval((part["published"] == "failed").sum(), len(part))
+    return lower <= (part["again"] == "failed").mean() <= upper
+
+
+def check(unit: plan_file.Unit, folder: Path, run_dir: Path, n: int) -> Check:
+    """The first attack of a unit on the first two of its variants, on `n` examples, made again in `run_dir`.
+
+    The examples are the first of the seeded sample.  Raises NoRecords if the unit is not published.
+    """
+    about, rows = read.manifest(folder, unit.name), read.rows(folder, unit.name)
+    if not len(rows):
+        raise NoRecords(f"unit {unit.name} is not published in {folder}; name one that is")
+    step = next(step for step in unit.steps if step.does == "direct")
+    p = dataclasses.replace(plan_file.parameters(unit, step, run_dir=str(run_dir)), n=n)
+    published, found = status.aimed(rows, unit, step, "direct"), []
+    for variant in step.variants[:2]:
+        mine = shown[(shown["variant"] == variant) & (shown["position"] < n)].set_index("example")
+        for r in pipeline.attack(p, variant):
+            row = mine.loc[r.example]
+            text = published.digest(r.perturbed) == row["perturbed"]
+            found.append([variant, r.example, row["status"], r.status.value, text, row["queries"], r.queries])
+    weights = store.sha256(pipeline.checkpoint(p) / "model.safetensors")
+    return Check(pd.DataFrame(found, columns=NAMES), weights == about["checkpoints"].get("base"))
