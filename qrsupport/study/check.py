@@ -8,7 +8,7 @@ import pandas as pd
 from .. import pipeline, store
 from ..analysis import metrics
 from ..errors import NoRecords
-from . import plan_file, read, status
+from . import plan_file, published, read, status
 
 NAMES = ["variant", "example", "published", "again", "same text", "queries", "queries again"]
 
@@ -51,7 +51,7 @@ def check(unit: plan_file.Unit, folder: Path, run_dir: Path, n: int) -> Check:
         raise NoRecords(f"unit {unit.name} is not published in {folder}; name one that is")
     step = next(step for step in unit.steps if step.does == "direct")
     p = dataclasses.replace(plan_file.parameters(unit, step, run_dir=str(run_dir)), n=n)
-    published, found = status.aimed(rows, unit, step, "direct"), []
+    shown, found = status.aimed(rows, unit, step, "direct"), []
     for variant in step.variants[:2]:
         mine = shown[(shown["variant"] == variant) & (shown["position"] < n)].set_index("example")
         for r in pipeline.attack(p, variant):
