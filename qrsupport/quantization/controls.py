@@ -155,7 +155,12 @@ def _shapes(model) -> dict[str, tuple[int, int]]:
 
 def movement(logits: np.ndarray, before: np.ndarray) -> float:
     """The root mean square, over texts and classes, of the difference of two arrays of logits."""
-    return float(np.sqrt(np.mean((np.asarray(logits, np.float64) - before) ** 2)))
+    return float(np.sqrt(np.mean((logits - before) ** 2)))
+
+
+def centred(logits: np.ndarray) -> np.ndarray:
+    """Logits less what all classes of a text share, which its probabilities do not depend on."""
+    return logits - logits.mean(-1, keepdims=True)
 
 
 def fit(pair: Pair, room: Path, made: Callable) -> dict:
@@ -163,18 +168,22 @@ def fit(pair: Pair, room: Path, made: Callable) -> dict:
 
     `room` holds all else that a variant's folder does.  The scale is searched by false position
     within a bracket, with the same draw at every step.  Returns `scale`, `target` and `achieved`
-    (root mean squares of the difference to fp32's logits on the pair's texts).  Raises BadCheckpoint
-    if int8 moves no logit, or if no scale comes within `TOLERANCE` of its movement.
+    (root mean squares of the difference to fp32's logits on the pair's texts), `centred`: both of
+    `centred` logits.  Raises BadCheckpoint if int8 moves no logit, or if no scale comes within
+    `TOLERANCE` of its movement.
     """
     import onnx
 
     before, target = pair.logits[0], movement(*pair.logits)
+    shared = movement(*centred(pair.logits))
     low, high, scale = 0.0, math.inf, 1.0
     for _ in range(STEPS if target else 0):
         onnx.save(made(scale), room / "model.onnx")
-        achieved = movement(victim.Victim(room)(pair.texts), before)
+        logits = victim.Victim(room)(pair.texts).astype(np.float64)
+        achieved = movement(logits, before)
         if abs(achieved - target) <= TOLERANCE * target:
-            return {"scale": scale, "target": target, "achieved": achieved}
+            both = [shared, movement(centred(logits), centred(before))]
+            return {"scale": scale, "target": target, "achieved": achieved, "centred": both}
         low, high = (scale, high) if achieved < target else (low, scale)
         guess = scale * target / max(achieved, target / 100)  # logits move nearly in proportion
         scale = guess if low < guess < high else (low + high) / 2
