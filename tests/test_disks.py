@@ -138,7 +138,7 @@ def test_a_read_only_disk_is_named(tmp_path):
 def test_workers_without_shared_memory_are_named(base, tmp_path):
     """/dev/shm is read-only in a namespace of the test's own."""
     code = (
-        "import sys\nfrom qrsupport import config; from qrsupport.attacks.wiring import running as engine\nfrom qrsupport.errors import StorageError\n"
+        "import sys\nfrom qrsupport import config, pipeline\nfrom qrsupport.errors import StorageError\n"
         "if __name__ == '__main__':\n"
         "    p = config.make(backbone='bert-small', train_limit=200, epochs=1, n=4, attack='pwws', attack_seed=5, workers=2, run_dir=sys.argv[1])\n"
         "    try: pipeline.attack(p, 'fp32', progress=False)\n"

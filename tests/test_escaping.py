@@ -23,7 +23,7 @@ NASTY = [
     CONTROLS,
     "\ud800 lone surrogate",
 ]
-CELL = """from qrsupport import records; from qrsupport.report.show import show as report
+CELL = """from qrsupport import records; from qrsupport.report import show as report
 found = records.Folder({folder!r}).load()
 report.diff_table(found, len(found))"""
 

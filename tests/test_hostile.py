@@ -235,7 +235,7 @@ def test_a_disk_that_refuses_is_named_and_nothing_that_was_there_changes(filled,
 
 def test_the_disk_recovers(filled):
     """After a refusal the same call goes through: nothing is left in its way."""
-    found = records.Folder(STAGES["more of an attack"](filled)).load()
+    found = STAGES["more of an attack"](filled)
     assert [r.position for r in found] == list(range(9))
 
 

@@ -27,7 +27,7 @@ assert "flair.embeddings" not in sys.modules and "bert_score.score" not in sys.m
 
 from collections import OrderedDict
 import numpy as np
-from qrsupport.attacks.wiring import wiring as attacks; from qrsupport.lexicons import resources
+from qrsupport.attacks import wiring as attacks; from qrsupport.lexicons import resources
 
 class Model:
     def __call__(self, texts):
