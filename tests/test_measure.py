@@ -126,7 +126,7 @@ def strings(content):
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
 def test_what_is_published_has_numbers_and_names_only(path):
     content = json.loads(path.read_text("utf-8"))
-    assert max(map(len, strings(content))) < 90
+    assert max(map(len, strings(content))) < (90 if path.name != "evidence.json" else 120)  # where a log lies, in words
     if path.name.startswith("variants-"):
         found = published_variants.read(path)
         assert set(found.grid["variant"]) >= set(catalog.VARIANTS) - set(catalog.MATCHED), "made before a variant was added"
@@ -134,7 +134,9 @@ def test_what_is_published_has_numbers_and_names_only(path):
     elif path.name == "queries.json":
         assert all(row["queries"] >= 1 and row["n"] >= 20 and row["source"] for row in content)
     elif path.name == "quick-seeds.json":
-        assert set(seeds.read(path)["seed"]) >= {0, 1, 2} and seeds.read(path)["direct_n"].min() >= 30
+        assert set(seeds.read(path)["seed"]) >= {0, 1, 2} and seeds.read(path)["direct_n"].min() >= 20
+    elif path.name == "evidence.json":
+        assert all(len(row["sha256"]) == 64 and row["n"] >= 200 for row in content["logs"])
     elif path.name == "candidates.json":
         found = candidates.read(path)
         assert found.encoders["candidates"].min() >= 1000 and found.coverage["n"].min() >= 500
