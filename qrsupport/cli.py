@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config
+from . import __version__, catalog, config, project
 from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
@@ -57,7 +57,7 @@ def names() -> dict[str, dict[str, str]]:
         "profiles": catalog.PROFILES,
     }
     return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
-        "chapters": {name: f"nbs/{stem}.ipynb" for name, stem in chapters.TEMPLATES.items()}
+        "chapters": {name: f"nbs/{path.name}" for name, path in project.chapters().items()}
     }
 
 
@@ -88,7 +88,7 @@ def run(chapter, pairs, out, label):
     given = chapters.parse(chapter, pairs)
     if out is None:
         folder = config.run_dir(config.make(**given))
-        out = chapters.output(f"{chapters.TEMPLATES[chapter]}-{config.key(given)}", folder)
+        out = chapters.output(f"{project.chapter(chapter).stem}-{config.key(given)}", folder)
     started = time.monotonic()
     if label:
         click.echo(f"  {label}: started", err=True)
@@ -108,7 +108,7 @@ def site(executed):
     from .book import build
 
     click.echo("  building the site", err=True)
-    with store.storage_errors(config.project() / "_build"):
+    with store.storage_errors(project.folder() / "_build"):
         build.site(list(executed))
 
 

@@ -6,10 +6,9 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
-from importlib import metadata
 from pathlib import Path
 
-from . import catalog, store
+from . import catalog, project, store
 from .errors import BadParameter, UnknownName
 
 KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -144,27 +143,6 @@ PLACE = ("network", "run_dir")
 PATHS = ("dataset", "backbone", "backbones")
 """Parameters beside `run_dir` that may be a path."""
 ENVIRONMENT = ("QRSUPPORT_RUNS", "QRSUPPORT_DATA", "QRSUPPORT_CACHE")
-CHAPTERS = {
-    "finetune": (*MODEL, *PLACE),
-    "quantize": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *PLACE),
-    "attack": (
-        *MODEL, *catalog.INT8_OPTIONS, *catalog.STATIC, "variant", "targets", *ATTACK, "n", "workers",
-        "adversarial_attack", "adversarial_examples", *PLACE,
-    ),
-    "adversarial": (
-        *MODEL, *catalog.INT8_OPTIONS, "adversarial_attack", "adversarial_examples", *ATTACK, "n", "workers", *PLACE,
-    ),
-    "compare": ("setting", "run_dir"),
-    "bitwidths": (
-        *MODEL, *catalog.INT8_OPTIONS, *catalog.STATIC, "latency_repeats", "variants", *ATTACK, "n", "workers", *PLACE,
-    ),
-    "controls": (*MODEL, *catalog.INT8_OPTIONS, *ATTACK, "n", "workers", *PLACE),
-    "aware": (*MODEL, *catalog.INT8_OPTIONS, "attack", "resources", "attack_seed", "n", "workers", *PLACE),
-    "ensembles": (*MODEL, *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE),
-    "architectures": (
-        "dataset", *OWN, "backbones", *MODEL[MODEL.index("seed"):], *catalog.INT8_OPTIONS, "latency_repeats", *ATTACK, "n", "workers", *PLACE,
-    ),
-}  # fmt: skip
 
 
 def check(name: str, value):
@@ -288,7 +266,7 @@ def read(chapter: str, namespace: dict) -> Parameters:
     raises UnknownName with a suggestion, before any work.
     """
     settle_places()
-    own = CHAPTERS[chapter]
+    own = project.parameters(chapter)
     ignored = {"In", "Out", "exit", "quit", "open", "get_ipython"}
     given = {
         name: value
@@ -301,26 +279,9 @@ def read(chapter: str, namespace: dict) -> Parameters:
     return make(**{name: parse(name, value) for name, value in given.items()})
 
 
-def project() -> Path:
-    """The nearest folder above the working directory that holds `_toc.yml`, else the working directory."""
-    here = Path.cwd()
-    return next((d for d in (here, *here.parents) if (d / "_toc.yml").exists()), here)
-
-
-def sources() -> Path:
-    """The folder with the chapters and the book's other sources: the project's, else that which was installed with the package."""
-    if (project() / "nbs").is_dir():
-        return project()
-    try:
-        files = metadata.files("qrsupport") or ()
-    except metadata.PackageNotFoundError:
-        files = ()
-    return next((Path(f.locate()).resolve().parent for f in files if f.name == "_toc.yml"), project())
-
-
 def run_dir(p: Parameters) -> Path:
     """Where this run's artefacts lie."""
-    return Path(p.run_dir or os.environ.get("QRSUPPORT_RUNS", "") or project() / "_build" / "runs").absolute()
+    return Path(p.run_dir or os.environ.get("QRSUPPORT_RUNS", "") or project.folder() / "_build" / "runs").absolute()
 
 
 def settled(p: Parameters) -> Parameters:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config
+from qrsupport import catalog, config, project
 from qrsupport.errors import BadParameter, UnknownName
 
 
@@ -16,7 +16,7 @@ def test_defaults_pass_their_own_checks():
 
 
 def test_every_parameter_belongs_to_a_chapter_and_has_one_line_of_help():
-    used = {name for names in config.CHAPTERS.values() for name in names}
+    used = {name for chapter in project.chapters() for name in project.parameters(chapter)}
     assert used == set(config.FIELDS)
     for field in config.FIELDS.values():
         assert field.metadata["help"] and "\n" not in field.metadata["help"]
@@ -126,7 +126,7 @@ def test_profiles_are_parameters():
         assert set(entry.grid) <= set(config.FIELDS)
         config.make(**entry.parameters)
         for name, changes in entry.per.items():
-            assert name in config.CHAPTERS or any(name in choices for choices in entry.grid.values())
+            assert name in project.chapters() or any(name in choices for choices in entry.grid.values())
             config.make(**changes)
 
 

@@ -100,6 +100,12 @@ def test_the_full_grid_of_the_paper_is_one_parameter():
     assert max(ns) < 1000 and len(some) == len(everything)
 
 
+def test_a_chapter_whose_attacks_are_not_known_is_named():
+    jobs = chapters.plan("quick")
+    assert planning.uncounted(jobs) == []
+    assert planning.uncounted([*jobs, chapters.Job("mine", "11-mine")]) == ["the chapter mine is counted without its attacks"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(["--profile", "papr"], "did you mean 'paper'?"), (["-p", "nn", "3"], "unknown parameter 'nn'")],

@@ -54,7 +54,7 @@ def test_a_published_notebook_names_no_place(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     (runs / "chapters").mkdir(parents=True)
     cell = {"cell_type": "code", "metadata": {"papermill": {"start_time": "now"}, "tags": ["x"]}, "source": f"run_dir = '{runs}'",
-            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"{home}/other {home}2 {build.config.project()}/a"}]}  # fmt: skip
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"{home}/other {home}2 {build.project.folder()}/a"}]}  # fmt: skip
     content = {"cells": [cell], "metadata": {"papermill": {"input_path": str(home / "x")}, "kernelspec": {"name": "mine"}}}
     file = runs / "chapters" / "01.ipynb"
     file.write_text(json.dumps(content))
