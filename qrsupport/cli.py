@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config, project
+from . import __version__, catalog, config, parameters, project
 from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
@@ -62,11 +62,12 @@ def names() -> dict[str, dict[str, str]]:
 
 
 @cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, with the parameters' schema.")
 def list_(as_json):
     """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
     found = names()
     if as_json:
+        found = found | {"parameters": parameters.schema()}
         return click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     for kind, table in found.items():
         click.echo(kind)

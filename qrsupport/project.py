@@ -47,7 +47,8 @@ def chapters() -> dict[str, Path]:
 
 
 def _number(path: Path) -> tuple[int, str]:
-    return int(re.match("[0-9]*", path.stem)[0] or 0), path.stem
+    digits = path.stem.partition("-")[0]
+    return int(digits) if digits.isdecimal() else 0, path.stem
 
 
 def chapter(name: str) -> Path:
@@ -68,10 +69,18 @@ def parameters(name: str) -> tuple[str, ...]:
 
     Raises as `chapter`, and BadChapter if the notebook does not have one cell with such declarations.
     """
-    return tuple(node.target.id for node in declarations(chapter(name)))
+    notebook = chapter(name)
+    return tuple(_declared(line, notebook) for line in _lines(notebook))
 
 
-def declarations(notebook: Path) -> list[ast.AnnAssign]:
+def _declared(line: ast.stmt, notebook: Path) -> str:
+    """The name that a line declares.  Raises BadChapter."""
+    if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value:
+        return line.target.id
+    raise BadChapter(f"{notebook}: {ast.unparse(line)!r} declares no parameter; write `name: type = default  # help`")
+
+
+def _lines(notebook: Path) -> list[ast.stmt]:
     """The lines of a notebook's cell tagged `parameters`, parsed; nothing is run.  Raises BadChapter."""
     try:
         cells = json.loads(notebook.read_text("utf-8"))["cells"]
@@ -81,8 +90,4 @@ def declarations(notebook: Path) -> list[ast.AnnAssign]:
         raise BadChapter(f"{notebook} cannot be read as a notebook ({type(e).__name__}: {e}); restore it") from e
     if len(tagged) != 1:
         raise BadChapter(f"{notebook} has {len(tagged)} cells tagged `parameters`; a chapter has one")
-    for line in lines:
-        if not (isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value):
-            said = ast.unparse(line)
-            raise BadChapter(f"{notebook}: {said!r} declares no parameter; write `name: type = default  # help`")
     return lines

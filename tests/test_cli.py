@@ -29,6 +29,8 @@ def test_list_json_covers_the_catalogue():
         assert list(found[kind]) == list(getattr(catalog, kind.upper()))
         assert all(line and "\n" not in line for line in found[kind].values())
     assert set(found["chapters"]) == set(project.chapters())
+    assert set(found["parameters"]["properties"]) == set(config.FIELDS)
+    assert all(one["description"] and one["group"] for one in found["parameters"]["properties"].values())
 
 
 def test_list_shows_every_name():

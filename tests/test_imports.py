@@ -17,7 +17,7 @@ MODULES = {
     for f in FOLDER.rglob("*.py")
     if f.name not in ("__init__.py", "__main__.py")
 }
-GROUND = {"errors", "catalog", "config", "records", "store", "disk", "provenance", "offline", "escaping", "project"}
+GROUND = {"errors", "catalog", "config", "records", "store", "disk", "provenance", "offline", "escaping", "project", "parameters"}
 # A room → the rooms that it may import, beside itself and the ground.
 MAY_IMPORT = {
     "data": set(),

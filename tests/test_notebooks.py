@@ -48,7 +48,7 @@ def test_parameters_cell_says_what_config_says(chapter):
         field = config.FIELDS[m[1]]
         assert m[2] == type(field.default).__name__
         assert ast.literal_eval(m[3]) == field.default and type(ast.literal_eval(m[3])) is type(field.default)
-        assert m[4] == field.metadata["help"]
+        assert m[4] == field.description
 
 
 def cells(*sources):
