@@ -138,7 +138,7 @@ def _limit(name: str, side: str):
     return next((getattr(m, side) for m in FIELDS[name].metadata if hasattr(m, side)), None)
 
 
-CHECKED = ConfigDict(strict=True, extra="forbid")
+CHECKED = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, config=CHECKED)
