@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config, parameters, project
+from . import __version__, catalog, config, project, schema
 from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
@@ -67,7 +67,7 @@ def list_(as_json):
     """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
     found = names()
     if as_json:
-        found = found | {"parameters": parameters.schema()}
+        found = found | {"parameters": schema.json_schema()}
         return click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     for kind, table in found.items():
         click.echo(kind)

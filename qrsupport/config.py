@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import catalog, project, store
 from .errors import BadParameter, UnknownName
-from .parameters import FIELDS, KINDS, Attack, Data, FineTuning, Parameters, Place, check, is_own, names, split
+from .schema import FIELDS, KINDS, Attack, Data, FineTuning, Parameters, Place, check, is_own, names, split
 
 OWN = names(Data)[1:]
 MODEL = (*names(Data), *names(FineTuning))

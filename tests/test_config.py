@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, parameters, project
+from qrsupport import catalog, config, project, schema
 from qrsupport.errors import BadParameter, UnknownName
 
 
@@ -56,11 +56,11 @@ def test_a_changed_copy_is_checked_too(name, value, error):
 
 
 def test_each_parameter_is_in_one_group():
-    found = [name for group in parameters.GROUPS for name in parameters.names(group)]
+    found = [name for group in schema.GROUPS for name in schema.names(group)]
     assert found == list(config.FIELDS) == [f.name for f in dataclasses.fields(config.Parameters)]
-    assert len(parameters.names(parameters.FineTuning)) == 9
-    assert parameters.names(parameters.Int8) == catalog.INT8_OPTIONS
-    assert parameters.names(parameters.Calibration) == catalog.STATIC
+    assert len(schema.names(schema.FineTuning)) == 9
+    assert schema.names(schema.Int8) == catalog.INT8_OPTIONS
+    assert schema.names(schema.Calibration) == catalog.STATIC
 
 
 def test_paths_are_seen_from_the_working_directory(tmp_path, monkeypatch):
@@ -72,7 +72,7 @@ def test_paths_are_seen_from_the_working_directory(tmp_path, monkeypatch):
 
 
 def test_the_schema_says_what_is_checked():
-    found = parameters.schema()["properties"]
+    found = schema.json_schema()["properties"]
     for name, said in found.items():
         assert said["default"] == config.FIELDS[name].default and said["description"] == config.FIELDS[name].description
         for beyond in ([said["minimum"] - 1] if "minimum" in said else []) + ([said["maximum"] + 1] if "maximum" in said else []):

@@ -17,7 +17,7 @@ MODULES = {
     for f in FOLDER.rglob("*.py")
     if f.name not in ("__init__.py", "__main__.py")
 }
-GROUND = {"errors", "catalog", "config", "records", "store", "disk", "provenance", "offline", "escaping", "project", "parameters"}
+GROUND = {"errors", "catalog", "config", "records", "store", "disk", "provenance", "offline", "escaping", "project", "schema"}
 # A room → the rooms that it may import, beside itself and the ground.
 MAY_IMPORT = {
     "data": set(),
@@ -67,6 +67,11 @@ def test_imports_go_down(module):
     allowed = GROUND if own == "ground" else {"ground", own, *MAY_IMPORT[own]}
     for other in imported(module, MODULES[module]):
         assert (other if own == "ground" else room(other)) in allowed, f"{module} may not import {other}"
+
+
+def test_no_public_name_is_a_module():
+    """Whose import would take the name's place in the package."""
+    assert not set(qrsupport.PUBLIC) & {module.split(".")[0] for module in MODULES}
 
 
 def test_rooms_have_no_circle():

@@ -12,7 +12,7 @@ from collections import defaultdict
 from itertools import chain
 from pathlib import Path
 
-from .. import catalog, config, parameters, records, store
+from .. import catalog, config, records, schema, store
 from ..errors import NoRecords
 
 MODEL = ("dataset", "backbone", "seed")
@@ -29,7 +29,7 @@ def load(run_dir: Path, setting: str = "") -> tuple[list[records.Record], list[r
     depend on them.  Raises NoRecords if no record or no replay is left, UnknownName or BadParameter for a
     `setting` that cannot be.
     """
-    wanted, run = parameters.narrowing(setting), Path(run_dir)
+    wanted, run = schema.narrowing(setting), Path(run_dir)
     found = [
         [(p, content) for p, content in part if all(_has(one, wanted) for one in p.values())]
         for part in (_stored(run, records.Record), _stored(run, records.Replay), _clean(run))

@@ -212,7 +212,14 @@ def read_trec(folder: Path) -> dict[str, Rows]:
     return carve(rows["train"]) | {"test": rows["test"]}
 
 
-READERS = {"sst2": read_sst2, "mr": read_mr, "emotion": read_emotion, "agnews": read_agnews, "trec": read_trec}
+READERS = {
+    "sst2": read_sst2,
+    "mr": read_mr,
+    "emotion": read_emotion,
+    "agnews": read_agnews,
+    "trec": read_trec,
+}
+"""Published data sets: a function of the folder with the files each."""
 
 
 # Loading --------------------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def check(name, n, run_dir, file, results):
     from . import check, read
 
     _, (unit,) = _chosen(file, (name,))
-    found = check.check(unit, results or config.sources() / read.FOLDER, run_dir.absolute(), n)
+    found = check.check(unit, results or project.sources() / read.FOLDER, run_dir.absolute(), n)
     tables.print_table(found.table)
     click.echo(found.said)
     click.get_current_context().exit(0 if found.good else 1)

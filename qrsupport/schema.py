@@ -307,7 +307,7 @@ def names(group: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(group))
 
 
-def schema() -> dict:
+def json_schema() -> dict:
     """The parameters as a JSON schema; `group` says which group each belongs to."""
     found = TypeAdapter(Parameters).json_schema()
     for group in GROUPS:
