@@ -103,6 +103,14 @@ def test_what_is_added_is_listed(copy):
     assert "nbs/11-lengths" in (copy / "_toc.yml").read_text("utf-8")
 
 
+def test_a_new_data_set_that_is_not_there_is_an_error_with_a_name(copy):
+    carry_out(SECTIONS["A data set"], copy)
+    for network in (False, True):
+        code = f"import qrsupport as qr; qr.dataset(qr.parameters(dataset='shop', network={network}))"
+        with pytest.raises(AssertionError, match="MissingResource: the dataset 'shop' is not on the hub"):
+            python(copy, "-c", code)
+
+
 @pytest.mark.slow
 def test_the_new_chapter_runs(copy):
     carry_out(SECTIONS["A chapter"], copy)
