@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, NoReturn
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from . import catalog
-from .errors import BadParameter, QRError, UnknownName
+from .errors import BadParameter, UnknownName
 
 KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
 """Files of labelled texts that can be read."""
@@ -118,19 +118,20 @@ class Named:
         try:
             return handler(given)
         except ValidationError as e:
-            raise _named(e.errors(include_url=False)[0]) from None
+            first = e.errors(include_url=False)[0]
+        return _refuse(first)
 
 
-def _named(error) -> QRError:
-    """pydantic's error as one of ours."""
+def _refuse(error) -> NoReturn:
+    """Raises one of our errors for pydantic's: UnknownName or BadParameter."""
     (name, *_), value = error["loc"], error["input"]
     if name not in FIELDS:
-        return UnknownName("parameter", name, FIELDS)
+        raise UnknownName("parameter", name, FIELDS)
     if error["type"].endswith("_type"):
         kind = type(FIELDS[name].default).__name__
-        return BadParameter(f"{name} must be of type {kind}, not {value!r} ({type(value).__name__})")
+        raise BadParameter(f"{name} must be of type {kind}, not {value!r} ({type(value).__name__})")
     low, high = (_limit(name, side) for side in ("ge", "le"))
-    return BadParameter(f"{name}={value!r} is out of range; it must lie in [{low}, {high}]")
+    raise BadParameter(f"{name}={value!r} is out of range; it must lie in [{low}, {high}]")
 
 
 def _limit(name: str, side: str):
