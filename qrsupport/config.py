@@ -75,15 +75,21 @@ def run_dir(p: Parameters) -> Path:
 
 def settled(p: Parameters) -> Parameters:
     """`p` with what suits the backbone in place of what was left open (-1 epochs or training examples, learning rate 0)."""
-    entry = catalog.BACKBONES.get(p.backbone)
-    suits = entry.fine_tuning if entry else catalog.LARGE
-    limit = suits.embedded_limit if p.dataset in catalog.GENERATED else 0
+    suits = suited(p.backbone, p.dataset)
     return replace(
         p,
-        epochs=suits.epochs if p.epochs < 0 else p.epochs,
-        learning_rate=p.learning_rate or suits.learning_rate,
-        train_limit=limit if p.train_limit < 0 else p.train_limit,
+        epochs=suits["epochs"] if p.epochs < 0 else p.epochs,
+        learning_rate=p.learning_rate or suits["learning_rate"],
+        train_limit=suits["train_limit"] if p.train_limit < 0 else p.train_limit,
     )
+
+
+def suited(backbone: str, dataset: str) -> dict:
+    """What suits a backbone: epochs, learning_rate, and train_limit (0: all; less on generated data)."""
+    entry = catalog.BACKBONES.get(backbone)
+    suits = entry.fine_tuning if entry else catalog.LARGE
+    limit = suits.embedded_limit if dataset in catalog.GENERATED else 0
+    return {"epochs": suits.epochs, "learning_rate": suits.learning_rate, "train_limit": limit}
 
 
 def dataset_name(dataset: str) -> str:

@@ -47,11 +47,12 @@ def _is_path(value: str) -> bool:
 
 
 def _import_path(value: str) -> bool:
-    """Whether `value` has the form of an import path.  Raises BadParameter if it has a colon and another form."""
+    """Whether `value` has the form of an import path, or of a class inside a function.  Raises BadParameter if it has a
+    colon and another form."""
     if ":" not in value:
         return False
     parts = [part for side in value.split(":") for part in side.split(".")]
-    if value.count(":") > 1 or not all(map(str.isidentifier, parts)):
+    if value.count(":") > 1 or not all(part.isidentifier() or part == "<locals>" for part in parts):
         raise BadParameter(f"attack={value!r} is not an import path of the form package.module:Class")
     return True
 
@@ -269,7 +270,7 @@ class Adversarial(Named):
     adversarial_attack: Annotated[
         Text, Names(catalog.ATTACKS), about("the recipe that makes adversarial training examples")
     ] = "textfooler"
-    adversarial_examples: Annotated[int, about("training examples attacked for adversarial training", ge=1)] = 80
+    adversarial_examples: Annotated[int, about("training examples attacked for adversarial training", ge=1, le=1_000_000)] = 80
 
 
 @dataclass(frozen=True, config=CHECKED)

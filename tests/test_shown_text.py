@@ -36,7 +36,7 @@ def test_markdown_shows_text_as_it_is(text):
 
 def test_a_card_holds_no_markup_of_its_names(tiny, tmp_path):
     """Backbone, data set and classes; as the card reaches chapter 1's page."""
-    p = dataclasses.replace(tiny, backbone=NASTY[0], dataset=NASTY[1])
+    p = dataclasses.replace(tiny, backbone=NASTY[0], dataset="some/" + NASTY[1])
     dataset = dataclasses.replace(datasets.load(tiny), labels=(NASTY[0], NASTY[2]))
     last = {"validation loss": 0.1, "validation accuracy": 0.5}
     card = fine_tuning.card(p, dataset, 0, 1, last, "cpu")
