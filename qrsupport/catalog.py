@@ -73,11 +73,15 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """`about`: what a pretrained backbone is and is not, said wherever a result of it is shown."""
+    """`about`: what a pretrained backbone is and is not, said wherever a result of it is shown.
+
+    `shape`: layers (of encoder and decoder), width and heads, by which `qrsupport plan` tells how long it takes.
+    """
 
     help: str
     fine_tuning: FineTuning
     about: str = ""
+    shape: tuple[int, int, int] = (12, 768, 12)
 
 
 SCRATCH = FineTuning(6, 1e-3)
@@ -111,6 +115,7 @@ BACKBONES = {
         "sentence-transformers/all-MiniLM-L6-v2: BERT architecture, 6 layers of 384, bert-base-uncased's vocabulary; every "
         "second layer of MiniLM-L12-H384-uncased, tuned on a billion sentence pairs. It has DistilBERT's depth and half "
         "its width; it is not one of the paper's models",
+        (6, 384, 12),
     ),
     "mpnet-base": BackboneEntry(
         "all-mpnet-base-v2, pretrained: MPNet, 12 layers of 768, BERT-base's size (`qrsupport fetch mpnet-base`, 404 MB)",
@@ -120,22 +125,31 @@ BACKBONES = {
         "not one of the paper's models",
     ),
     "bert-small": BackboneEntry(
-        "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
+        "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+        SCRATCH, shape=(2, 128, 2),
     ),
     "distilbert-small": BackboneEntry(
-        "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
+        "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+        SCRATCH, shape=(2, 128, 2),
     ),
     "t5-mini": BackboneEntry(
-        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary", SCRATCH_T5
+        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary",
+        SCRATCH_T5, shape=(4, 128, 2),
     ),
     "switch-mini": BackboneEntry(
-        "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary", SCRATCH
+        "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary",
+        SCRATCH, shape=(2, 128, 2),
     ),
     "bert-base-uncased": BackboneEntry("the paper's BERT, from the Hugging Face hub (needs network)", LARGE),
-    "distilbert-base-uncased": BackboneEntry("the paper's DistilBERT, from the Hugging Face hub (needs network)", LARGE),
-    "bert-large-uncased": BackboneEntry("BERT of 24 layers of 1024, from the Hugging Face hub (needs network)", LARGE),
+    "distilbert-base-uncased": BackboneEntry(
+        "the paper's DistilBERT, from the Hugging Face hub (needs network)", LARGE, shape=(6, 768, 12)
+    ),
+    "bert-large-uncased": BackboneEntry(
+        "BERT of 24 layers of 1024, from the Hugging Face hub (needs network)", LARGE, shape=(24, 1024, 16)
+    ),
     "t5-base": BackboneEntry(
-        "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)", LARGE
+        "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)",
+        LARGE, shape=(24, 768, 12),
     ),
     "google/switch-base-8": BackboneEntry(
         "Switch Transformers encoder, 8 experts, from the Hugging Face hub (needs network)", LARGE

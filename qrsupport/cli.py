@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config
+from . import __version__, catalog, config, project, schema
 from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
@@ -57,16 +57,17 @@ def names() -> dict[str, dict[str, str]]:
         "profiles": catalog.PROFILES,
     }
     return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
-        "chapters": {name: f"nbs/{stem}.ipynb" for name, stem in chapters.TEMPLATES.items()}
+        "chapters": {name: f"nbs/{path.name}" for name, path in project.chapters().items()}
     }
 
 
 @cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, with the parameters' schema.")
 def list_(as_json):
     """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
     found = names()
     if as_json:
+        found = found | {"parameters": schema.json_schema()}
         return click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     for kind, table in found.items():
         click.echo(kind)
@@ -88,7 +89,7 @@ def run(chapter, pairs, out, label):
     given = chapters.parse(chapter, pairs)
     if out is None:
         folder = config.run_dir(config.make(**given))
-        out = chapters.output(f"{chapters.TEMPLATES[chapter]}-{config.key(given)}", folder)
+        out = chapters.output(f"{project.chapter(chapter).stem}-{config.key(given)}", folder)
     started = time.monotonic()
     if label:
         click.echo(f"  {label}: started", err=True)
@@ -108,7 +109,7 @@ def site(executed):
     from .book import build
 
     click.echo("  building the site", err=True)
-    with store.storage_errors(config.project() / "_build"):
+    with store.storage_errors(project.folder() / "_build"):
         build.site(list(executed))
 
 

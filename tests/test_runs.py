@@ -185,3 +185,10 @@ def test_export_of_nothing_is_named(tmp_path):
     with pytest.raises(NoRecords, match="nothing is recorded"):
         export_tables.export(tmp_path, tmp_path / "out")
     assert issubclass(NoRecords, QRError) and not (tmp_path / "out").exists()
+
+
+def test_a_setting_of_data_of_ones_own_is_named_by_what_differs():
+    own = {"dataset": "reviews-0a1b2c3d", "backbone": "bert-small", "seed": 0}
+    usual, short = (own | {"epochs": epochs, "learning_rate": 1e-3, "train_limit": 0} for epochs in (6, 2))
+    names = runs.Names([usual, short])
+    assert (names.setting(usual), names.setting(short)) == ("", "epochs=2")

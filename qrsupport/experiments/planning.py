@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import catalog, config, records
+from .. import catalog, config, project, records
 from ..attacks import tasks
 from ..book import build, chapters
 from ..data import embedded, origins
@@ -19,6 +19,8 @@ from . import pace
 QUERIES = "book/results/queries.json"
 VOCABULARY = 30_522
 CONTENT = ("fp32", "int8-dynamic")
+COUNTED = (*chapters.PLACED, "bitwidths", "ensembles", "compare")
+"""Chapters whose attacks and fine-tunings `attacks_of` and `tunings_of` know."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +190,7 @@ def plan(profile: str, given: dict, budget: float, say: Callable[[str], None]) -
     from .. import store
 
     jobs, run_dir = chapters.plan(profile, given), build.runs(profile, given)
-    file = config.project() / QUERIES
+    file = project.folder() / QUERIES
     known = observed(run_dir) + (store.read_json(file) if file.is_file() else [])
     attacked, tuned = attacks(jobs, run_dir, known), tunings(jobs, run_dir)
     names = sorted({a.p.backbone for a in attacked} | {t.p.backbone for t in tuned})
@@ -206,7 +208,7 @@ def plan(profile: str, given: dict, budget: float, say: Callable[[str], None]) -
     totals = {"queries": sum(r["queries"] for r in rows), "attack_hours": sum(r["hours"] for r in rows),
               "tuning_hours": sum(r["hours"] for r in tuning), "gigabytes": gigabytes(attacked, tuned)}  # fmt: skip
     return {"run_dir": str(run_dir), "jobs": len(jobs), "attacks": rows, "tunings": tuning, "totals": totals,
-            "assumptions": assumptions(attacked, speeds)}  # fmt: skip
+            "assumptions": assumptions(attacked, speeds) + uncounted(jobs)}  # fmt: skip
 
 
 def assumptions(attacked: list[Attack], speeds: dict[str, pace.Pace]) -> list[str]:
@@ -227,6 +229,12 @@ def assumptions(attacked: list[Attack], speeds: dict[str, pace.Pace]) -> list[st
         "every query is asked anew, though the engine remembers those of one example; encoders and candidates cost nothing",
         "simulated variants cost as fp32; the examples that adversarial training adds, replays and clean predictions cost nothing",
     ]
+
+
+def uncounted(jobs: list[chapters.Job]) -> list[str]:
+    """A line for each chapter of which only the fine-tuning of its model is counted."""
+    names = {job.chapter for job in jobs if job.chapter not in COUNTED}
+    return [f"the chapter {name} is counted without its attacks" for name in sorted(names)]
 
 
 def shown(found: dict, cores: int) -> str:

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import catalog, config, store
+from .. import catalog, config, project, store
 from ..data import embedded, origins
 from ..errors import BadParameter, UnknownName
 
@@ -113,7 +113,7 @@ def read(file: Path | None = None) -> Plan:
     Raises UnknownName for a key or a name that does not exist, with the nearest that does; BadParameter for a value
     that cannot be, a missing key, or a file that is no TOML.
     """
-    file = Path(file or config.sources() / FILE)
+    file = Path(file or project.sources() / FILE)
     try:
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as e:
