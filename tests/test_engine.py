@@ -211,7 +211,7 @@ def die(example):
 
 
 def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
-    monkeypatch.setattr(workers, "search", die)
+    monkeypatch.setattr(workers, "search_one", die)
     task = tasks.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", pipeline.variant(p, "fp32"), "")
     todo = [dataclasses.replace(e, id=str(tmp_path)) for e in examples(p, 6)]
     with workers.Crew(task, 2) as crew:
@@ -226,7 +226,7 @@ def test_an_interrupt_does_not_reach_the_server_of_workers_while_it_imports():
 import os, signal, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
-from qrsupport.attacks.wiring import workers
+from qrsupport.attacks import workers
 
 context = get_context("forkserver")
 context.set_forkserver_preload(["qrsupport.attacks.one_example"])
