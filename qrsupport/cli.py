@@ -15,8 +15,8 @@ from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
 
-TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "flair", "nltk", "numpy",
-         "jupyter-book", "papermill", "snakemake")  # fmt: skip
+TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "nltk", "numpy", "jupyter-book",
+         "papermill", "snakemake")  # fmt: skip
 FLAGS = {
     "avx2": "8-bit kernels",
     "avx512f": "wider 8-bit kernels",

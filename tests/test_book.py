@@ -218,8 +218,8 @@ def test_progress_counts_only_what_this_run_did(tmp_path, capsys):
         file.touch()
         os.utime(file, (now + age,) * 2)
         if name == "one":
-            assert build.progress(tmp_path, "one", 65) == "[1/5] one: 1:05"
-    assert build.progress(tmp_path, "three", 5) == "[3/5] three: 0:05, about 0:40 left"
+            assert build.progress(tmp_path, "one", 65) == "[1/5] one: 01:05"
+    assert build.progress(tmp_path, "three", 5) == "[3/5] three: 00:05, about 00:40 left"
 
 
 def test_runs_of_other_parameters_lie_elsewhere(monkeypatch, tmp_path):

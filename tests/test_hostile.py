@@ -4,12 +4,13 @@ import builtins
 import contextlib
 import dataclasses
 import errno
+import http.server
 import io
 import json
 import os
 import pickle
 import shutil
-import urllib.request
+import threading
 import zipfile
 from pathlib import Path
 
@@ -262,21 +263,47 @@ def test_a_disk_that_fills_up_at_the_end_of_an_attack(filled, monkeypatch, faili
 # a download that breaks off -------------------------------------------------------------------------------------------
 
 
-class Answer(io.BytesIO):
-    """A server's answer that announces more than it gives."""
+@pytest.fixture
+def server(monkeypatch):
+    """A server on this machine that announces as many bytes as it is told and gives `content`; every file is fetched there."""
 
-    headers = {"Content-Length": "1000"}  # noqa: RUF012
+    class Answer(http.server.BaseHTTPRequestHandler):
+        content, announced = b"content", 7
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(self.announced))
+            self.end_headers()
+            self.wfile.write(self.content)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        monkeypatch.setitem(published.FILES, "hownet", {published.HOWNET: f"http://127.0.0.1:{running.server_port}/"})
+        yield Answer
+        running.shutdown()
 
 
-def test_a_truncated_download_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Answer(b"x" * 400))
-    with pytest.raises(NoNetwork, match="400 of 1000"):
+def test_a_truncated_download_is_not_kept(tmp_path, server):
+    server.content, server.announced = b"x" * 400, 1000
+    with pytest.raises(NoNetwork, match="400 bytes read, 600 more"):
         published.fetch("hownet", tmp_path)
-    assert not (tmp_path / published.HOWNET).exists() and not (tmp_path / "sums.json").exists()
+    assert [f.name for f in tmp_path.iterdir()] == [".sums.json.lock"]
 
 
-def test_what_was_fetched_survives_a_later_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "_get", lambda url: b"content")
+def test_a_disk_that_fills_up_during_a_download_is_named(tmp_path, server, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        published.fetch("hownet", tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == [".sums.json.lock"]
+
+
+def test_what_was_fetched_survives_a_later_failure(tmp_path, server):
     published.fetch("hownet", tmp_path)
     kept = snapshot(tmp_path)
     (tmp_path / published.HOWNET).write_bytes(b"cont")

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import yaml
+from tqdm import tqdm
 
 from .. import catalog, config, project, store
 from ..errors import ChapterFailed
@@ -41,26 +42,19 @@ def begin(run_dir: Path, jobs: int) -> None:
     store.write_json(run_dir / "chapters" / START, {"started": time.time(), "jobs": jobs})
 
 
-def duration(seconds: float) -> str:
-    """Minutes and seconds, `2:05`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
 def progress(run_dir: Path, label: str, seconds: float) -> str:
     """One line for a finished job: how many are done, how long it took, and about how long the rest will take.
 
     The pace is that since the first job ended, which runs alone and is longer than most.
     """
-    file = Path(run_dir) / "chapters" / START
+    file, done = Path(run_dir) / "chapters" / START, f"{label}: {tqdm.format_interval(seconds)}"
     if not file.exists():
-        return f"{label}: {duration(seconds)}"
+        return done
     note = json.loads(file.read_text("utf-8"))
     ends = sorted(f.stat().st_mtime for f in file.parent.glob("*.ipynb") if f.stat().st_mtime >= note["started"])
-    line = f"[{len(ends)}/{note['jobs']}] {label}: {duration(seconds)}"
-    if len(ends) < 2:
-        return line
-    left = (ends[-1] - ends[0]) / (len(ends) - 1) * max(note["jobs"] - len(ends), 0)
-    return f"{line}, about {duration(left)} left"
+    line = "[{n_fmt}/{total_fmt}] {desc}" + (", about {remaining} left" if len(ends) > 1 else "")
+    taken = ends[-1] - ends[0] if ends else 0
+    return tqdm.format_meter(len(ends), note["jobs"], taken, initial=1, prefix=done, bar_format=line)
 
 
 def stage(executed: list[Path]) -> Path:
@@ -163,7 +157,7 @@ def make(profile: str, given: dict, cores: int) -> None:
     print(headline(run_dir))
     if run_dir != config.run_dir(config.Parameters()):
         print(f"\nthese records again: {chapters.reader(run_dir)}")
-    print(f"\ntime taken: {duration(time.monotonic() - started)}")
+    print(f"\ntime taken: {tqdm.format_interval(time.monotonic() - started)}")
 
 
 def headline(run_dir: Path) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from scipy.special import softmax
 from tokenizers import Tokenizer
 
 from .. import store
@@ -164,9 +165,7 @@ def clean(text: str) -> str:
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax over the last axis in float64, so that rows sum to one within 1e-12."""
-    shifted = np.asarray(logits, np.float64)
-    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    return softmax(np.asarray(logits, np.float64), axis=-1)
 
 
 def predict(victim: Victim, texts: Sequence[str], progress: bool = False) -> np.ndarray:
