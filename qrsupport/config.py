@@ -8,6 +8,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from . import catalog, store
 from .errors import BadParameter, UnknownName
@@ -167,14 +168,15 @@ CHAPTERS = {
 }  # fmt: skip
 
 
-def check(name: str, value):
+def check(name: str, value: Any) -> Any:
     """`value` as the type of parameter `name`.
 
     Raises UnknownName for a parameter or a choice that does not exist, BadParameter for a wrong type or range.
     """
     if name not in FIELDS:
         raise UnknownName("parameter", name, FIELDS)
-    f, kind = FIELDS[name], type(FIELDS[name].default)
+    f = FIELDS[name]
+    kind: Any = type(f.default)
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -216,7 +218,7 @@ def parse(name: str, value):
 
     Raises as `check`.
     """
-    kind = type(FIELDS[name].default) if name in FIELDS else str
+    kind: Any = type(FIELDS[name].default) if name in FIELDS else str
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if kind is str or type(value) is kind:
         return check(name, value)

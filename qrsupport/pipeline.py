@@ -144,7 +144,7 @@ def attack(
 def training_attack(p: config.Parameters, progress: bool = True) -> list[records.Record]:
     """The records of the attack that makes adversarial training examples: `p.adversarial_attack` on the fp32 variant over
     `p.adversarial_examples` seeded training examples."""
-    aims = {"query_budget": 0, "margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
+    aims: dict = {"query_budget": 0, "margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
     q = dataclasses.replace(p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, **aims)
     return _attacked(q, "fp32", dataset(q).train, "training-attacks", progress, None)
 

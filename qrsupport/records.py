@@ -193,7 +193,7 @@ class Folder:
             return []
         return content[: content.rfind("\n") + 1].splitlines() if name == JOURNAL else content.splitlines()
 
-    def load(self) -> list[Record | Replay]:
+    def load(self) -> list[typing.Any]:
         """All records by position, finished or still in the journal.
 
         Raises StaleArtefact naming the file if one is damaged, or if `records.jsonl` is not as its run's end left it.

@@ -265,7 +265,7 @@ def test_a_disk_that_fills_up_at_the_end_of_an_attack(filled, monkeypatch, faili
 class Answer(io.BytesIO):
     """A server's answer that announces more than it gives."""
 
-    headers = {"Content-Length": "1000"}  # noqa: RUF012
+    headers = {"Content-Length": "1000"}
 
 
 def test_a_truncated_download_is_not_kept(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def stored(run_dir, n=6, **given):
                             "labels": [1] * n, "predicted": [1] * n, "execution": "kernel"}  # fmt: skip
         depends = {"parameters": config.identity(p, variant)}
         store.made(run_dir / "clean" / f"x-{config.key(depends)}", depends,
-                   lambda room: store.write_json(room / "predictions.json", content))  # fmt: skip
+                   lambda room, content=content: store.write_json(room / "predictions.json", content))  # fmt: skip
 
 
 CHANGES = [{"per_channel": True, "weight_type": "QUInt8"}, {"adversarial_examples": 500}, {"epochs": 1}, {"train_limit": 60},

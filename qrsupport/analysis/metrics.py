@@ -281,7 +281,7 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
         else:
             rows += [_claim(claim, gains, s, protocol) for s in sets for protocol in PROTOCOLS]
     df = pd.DataFrame(rows)
-    return df.astype({name: object for name in ("ours", "lowest", "highest")}).where(df.notna(), None)
+    return df.astype(dict.fromkeys(("ours", "lowest", "highest"), object)).where(df.notna(), None)
 
 
 def replay_law(records, replays) -> pd.DataFrame:
