@@ -279,7 +279,20 @@ def split(names: str) -> list[str]:
 
 
 def make(**given) -> Parameters:
-    """Checked parameters: the defaults, changed by `given`."""
+    """Parameters of everything else: the defaults, changed by what is given, checked before any work.
+
+    Parameters:
+        given: names and values, such as `n=10`; `qrsupport list` and the chapters name them all.
+    Returns: A frozen `Parameters`: one attribute a parameter. `dataclasses.replace(p, n=20)` gives a changed copy.
+    Raises:
+        UnknownName: for a name or a choice that does not exist, with the nearest that does.
+        BadParameter: for a wrong type, or a number out of its range.
+    Example:
+        >>> import qrsupport as qr
+        >>> p = qr.parameters(backbone="bert-small", train_limit=1200, epochs=3, n=10)
+        >>> p.dataset, p.attack, p.n
+        ('embedded', 'textfooler', 10)
+    """
     return Parameters(**{name: check(name, value) for name, value in given.items()})
 
 
