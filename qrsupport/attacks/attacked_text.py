@@ -11,7 +11,6 @@ offline.textattack()
 from textattack.shared import AttackedText
 from textattack.shared.utils import words_from_text
 
-CJK = re.compile("[\u4e00-\u9fff]")
 ODD = re.compile(f"[\u4e00-\u9fff]|{AttackedText.SPLIT_TOKEN}")
 
 

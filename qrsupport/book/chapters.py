@@ -173,12 +173,6 @@ def default_jobs(jobs: list[Job]) -> dict[str, Job]:
     return {job.chapter: job for job in reversed(jobs)}
 
 
-def code(path: Path) -> list[str]:
-    """The code cells of a notebook."""
-    cells = json.loads(Path(path).read_text("utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
 def sources() -> list[Path]:
     """The files that a chapter's page depends on beside its template: those of this package."""
     return sorted(f for f in provenance.FOLDER.rglob("*") if f.suffix in (".py", ".tsv", ".txt"))
