@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from stored import all_clean
 
-from qrsupport import config, pipeline, records, store
+from qrsupport import config, pipeline, store
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadData, NoNetwork, QRError, StaleArtefact, StorageError
 from qrsupport.lexicons import published, sources, word_encoder
