@@ -153,8 +153,9 @@ def test_replays_of_records_that_were_made_again_are_made_again(p, tmp_path, cap
     for kind in ("checkpoints", "variants"):
         os.symlink(config.run_dir(p) / kind, tmp_path / kind)
     pipeline.replay(q, "fp32", "fp32")
-    code = pipeline.provenance.code("attack") | {"search": "edited"}
-    monkeypatch.setattr(pipeline, "provenance", types.SimpleNamespace(code=lambda stage: code))
+    real = pipeline.provenance.code
+    edited = types.SimpleNamespace(code=lambda stage: real(stage) | ({"search": "edited"} if stage == "attack" else {}))
+    monkeypatch.setattr(pipeline, "provenance", edited)
     pipeline.replay(q, "fp32", "fp32")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("made again: ")]
     assert [line.split("/")[0] for line in lines] == ["made again: attacks", "made again: replays"]
@@ -211,7 +212,7 @@ def die(example):
 
 
 def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
-    monkeypatch.setattr(workers, "search", die)
+    monkeypatch.setattr(workers, "search_one", die)
     task = tasks.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", pipeline.variant(p, "fp32"), "")
     todo = [dataclasses.replace(e, id=str(tmp_path)) for e in examples(p, 6)]
     with workers.Crew(task, 2) as crew:
@@ -226,7 +227,7 @@ def test_an_interrupt_does_not_reach_the_server_of_workers_while_it_imports():
 import os, signal, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
-from qrsupport.attacks.wiring import workers
+from qrsupport.attacks import workers
 
 context = get_context("forkserver")
 context.set_forkserver_preload(["qrsupport.attacks.one_example"])
