@@ -1,10 +1,10 @@
 """What can be chosen by name: one line each, importing nothing of ours.
 
-A dataset, backbone, variant, attack, protocol, resource set or profile exists if and only if it
-has an entry here; `qrsupport list` prints these tables and parameters are checked against them.
+A dataset, backbone, variant, attack, protocol or resource set exists if and only if it has an entry here (profiles
+have their own, `profiles`); `qrsupport list` prints these tables and parameters are checked against them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,6 @@ class AttackEntry:
     goal: str = "another label"
     cannot: str = ""
     nearest: tuple[str, ...] = ("textfooler", "pwws")
-
-
-@dataclass(frozen=True)
-class ProfileEntry:
-    """`grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name or chapter."""
-
-    help: str
-    grid: dict[str, tuple[str, ...]]
-    parameters: dict[str, object] = field(default_factory=dict)
-    per: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -397,52 +387,4 @@ RESOURCES = {
     "embedded": "a small thesaurus written for this package; needs nothing",
     "local": "files under QRSUPPORT_DATA: neighbour lists, WordNet, a HowNet approximation; a fetched sentence encoder",
     "published": "what each recipe names, as TextAttack ships it (needs network)",
-}
-
-PROFILES = {
-    "quick": ProfileEntry(
-        "generated data, one pretrained backbone, minutes on two cores, no network",
-        {"dataset": ("embedded",), "backbone": ("minilm-l6",), "attack": PAPER_ATTACKS},
-        {"latency_repeats": 50},
-        per={"pso": {"n": 20}} | dict.fromkeys(("bitwidths", "controls", "aware", "ensembles", "architectures"), {"n": 40}),
-    ),
-    "study": ProfileEntry(
-        "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",
-        {
-            "dataset": ("sst2", "emotion", "mr"),
-            "backbone": ("bert-small", "distilbert-small"),
-            "attack": PAPER_ATTACKS,
-        },
-        {
-            "resources": "local",
-            "n": 100,
-            "adversarial_examples": 1000,
-            "workers": 1,
-            "backbones": "bert-small,t5-mini,switch-mini",
-        },
-        {
-            "pso": {"n": 30},
-            "sst2": {"epochs": 3, "learning_rate": 5e-4, "word_dropout": 0.2},
-            "emotion": {"epochs": 8, "learning_rate": 1e-3, "word_dropout": 0.1},
-            "mr": {"epochs": 10, "learning_rate": 5e-4, "word_dropout": 0.3},
-        },
-    ),
-    "paper": ProfileEntry(
-        "the paper's checkpoints and resources, fewer examples (-p n 1000 -p train_limit 0: all); needs network; see `qrsupport plan`",
-        {
-            "dataset": ("sst2", "emotion", "mr"),
-            "backbone": ("bert-base-uncased", "distilbert-base-uncased"),
-            "attack": PAPER_ATTACKS,
-        },
-        {
-            "resources": "published",
-            "network": True,
-            "n": 100,
-            "train_limit": 10_000,
-            "epochs": 3,
-            "learning_rate": 2e-5,
-            "backbones": "bert-large-uncased,t5-base,google/switch-base-8",
-        },
-        {"pso": {"n": 20}},
-    ),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config, project, schema
+from . import __version__, catalog, config, profiles, project, schema
 from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
@@ -47,14 +47,14 @@ def names() -> dict[str, dict[str, str]]:
         about = getattr(entry, "about", "")
         return entry if isinstance(entry, str) else f"{entry.help}. {about}" if about else entry.help
 
-    tables = {
+    tables: dict[str, dict] = {
         "datasets": catalog.DATASETS,
         "backbones": catalog.BACKBONES,
         "variants": catalog.VARIANTS,
         "attacks": {name: catalog.described(name) for name in catalog.ATTACKS},
         "protocols": catalog.PROTOCOLS,
         "resources": catalog.RESOURCES,
-        "profiles": catalog.PROFILES,
+        "profiles": profiles.PROFILES,
     }
     return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
         "chapters": {name: f"nbs/{path.name}" for name, path in project.chapters().items()}
@@ -67,8 +67,8 @@ def list_(as_json):
     """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
     found = names()
     if as_json:
-        found = found | {"parameters": schema.json_schema()}
-        return click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(found | {"parameters": schema.json_schema()}, indent=1, ensure_ascii=False))
+        return
     for kind, table in found.items():
         click.echo(kind)
         for name, line in table.items():
@@ -202,7 +202,7 @@ def runs(directory, remove):
 def seeds(run_dir, out):
     """How far the headline moves between fine-tuning seeds: numbers only, in one file.
 
-    
+    \b
     qrsupport book -p seed 1 -p run_dir DIR, then with other seeds, then
     qrsupport seeds --run-dir DIR --out seeds.json
     """
@@ -303,10 +303,10 @@ def _cpu():
     try:
         flags = cpu_flags(Path("/proc/cpuinfo").read_text("utf-8"))
     except OSError:
-        flags = None
         click.echo("  flags unknown: this system has no /proc/cpuinfo")
-    for flag, use in FLAGS.items() if flags is not None else ():
-        click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
+    else:
+        for flag, use in FLAGS.items():
+            click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
     _kernels()
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from . import catalog, project, store
 from .errors import BadParameter, UnknownName
@@ -20,8 +21,6 @@ LATER = ("spare", "ranking", "restart")
 AIM = ATTACK[ATTACK.index("attack_seed") + 1 :]
 """What an attack has beyond its recipe, words and sample."""
 PLACE = names(Place)
-make = Parameters
-"""Checked parameters: the defaults, changed by what is given."""
 ENVIRONMENT = ("QRSUPPORT_RUNS", "QRSUPPORT_DATA", "QRSUPPORT_CACHE")
 
 
@@ -30,7 +29,7 @@ def parse(name: str, value):
 
     Raises as `check`.
     """
-    kind = type(FIELDS[name].default) if name in FIELDS else str
+    kind: Any = type(FIELDS[name].default) if name in FIELDS else str
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if kind is str or type(value) is kind:
         return check(name, value)
@@ -46,6 +45,24 @@ def settle_places() -> None:
     for name in ENVIRONMENT:
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
+
+
+def make(**given) -> Parameters:
+    """Parameters of everything else: the defaults, changed by what is given, checked before any work.
+
+    Parameters:
+        given: names and values, such as `n=10`; `qrsupport list` and the chapters name them all.
+    Returns: A frozen `Parameters`: one attribute a parameter. `dataclasses.replace(p, n=20)` gives a changed copy.
+    Raises:
+        UnknownName: for a name or a choice that does not exist, with the nearest that does.
+        BadParameter: for a wrong type, or a number out of its range.
+    Example:
+        >>> import qrsupport as qr
+        >>> p = qr.parameters(backbone="bert-small", train_limit=1200, epochs=3, n=10)
+        >>> p.dataset, p.attack, p.n
+        ('embedded', 'textfooler', 10)
+    """
+    return Parameters(**given)
 
 
 def read(chapter: str, namespace: dict) -> Parameters:

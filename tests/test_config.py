@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, project, schema
+from qrsupport import catalog, config, profiles, project, schema
 from qrsupport.errors import BadParameter, UnknownName
 
 
@@ -187,7 +187,7 @@ def test_run_dir(monkeypatch, tmp_path):
 
 
 def test_profiles_are_parameters():
-    for entry in catalog.PROFILES.values():
+    for entry in profiles.PROFILES.values():
         assert set(entry.grid) <= set(config.FIELDS)
         config.make(**entry.parameters)
         for name, changes in entry.per.items():

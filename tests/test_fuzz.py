@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, pipeline, project, records, store
+from qrsupport import config, pipeline, profiles, project, records, store
 from qrsupport.book import chapters
 from qrsupport.data import embedded
 from qrsupport.errors import QRError
@@ -191,7 +191,7 @@ def test_what_a_caller_or_a_chapter_sets(name, value):
             assert isinstance(config.read(chapter, {name: value}), config.Parameters)
 
 
-@given(st.sampled_from(sorted(catalog.PROFILES)) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
+@given(st.sampled_from(sorted(profiles.PROFILES)) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
 @settings(deadline=None, max_examples=40)
 def test_what_a_profile_is_given(profile, given):
     with named():

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored import all_clean
 
-from qrsupport import config, pipeline, records, store
+from qrsupport import config, pipeline, store
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadData, NoNetwork, QRError, StaleArtefact, StorageError
 from qrsupport.lexicons import published, sources, word_encoder
@@ -316,13 +317,13 @@ def test_what_was_fetched_survives_a_later_failure(tmp_path, server):
 def test_altered_predictions_are_noticed(filled):
     pipeline.clean(filled, "fp32")
     folder = pipeline.clean_folder(filled, "fp32")
-    assert records.load_clean(config.run_dir(filled))
+    assert all_clean(config.run_dir(filled))
     file = folder / "predictions.json"
     kept = file.read_bytes()
     file.write_bytes(kept.replace(b'"fp32"', b'"fp33"'))
     try:
         with pytest.raises(StaleArtefact, match=r"predictions\.json"):
-            records.load_clean(config.run_dir(filled))
+            all_clean(config.run_dir(filled))
     finally:
         file.write_bytes(kept)
     assert issubclass(StaleArtefact, QRError) and store.intact(folder)

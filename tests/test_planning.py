@@ -20,7 +20,7 @@ GIVEN = {"backbone": "bert-small", "backbones": "bert-small", "n": 3, "adversari
 def measured(monkeypatch):
     """One real measurement of the smallest shape, for all tests; nothing else is replaced."""
     found = pace.paces(["bert-small"], 60, lambda line: None)
-    monkeypatch.setattr(pace, "paces", lambda names, seconds, say: {name: found["bert-small"] for name in names})
+    monkeypatch.setattr(pace, "paces", lambda names, seconds, say: dict.fromkeys(names, found["bert-small"]))
     return found["bert-small"]
 
 

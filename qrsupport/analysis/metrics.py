@@ -125,7 +125,7 @@ def budget_curve(df: pd.DataFrame, budgets) -> pd.DataFrame:
 
 
 def clean(predictions) -> pd.DataFrame:
-    """From `records.load_clean`, one row a dataset, backbone, seed and variant.
+    """From clean predictions (`records.read_clean`), one row a dataset, backbone, seed and variant.
 
     `accuracy` on the whole evaluation split, `agreement` of labels with fp32 (NaN without fp32), bytes.
     """
@@ -277,7 +277,7 @@ def paper_comparison(records, replays, predictions) -> pd.DataFrame:
         else:
             rows += [_claim(claim, gains, s, protocol) for s in sets for protocol in PROTOCOLS]
     df = pd.DataFrame(rows)
-    return df.astype({name: object for name in ("ours", "lowest", "highest")}).where(df.notna(), None)
+    return df.astype(dict.fromkeys(("ours", "lowest", "highest"), object)).where(df.notna(), None)
 
 
 def replay_law(records, replays) -> pd.DataFrame:

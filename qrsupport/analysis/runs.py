@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from .. import catalog, config, records, schema, store
 from ..errors import NoRecords
@@ -82,9 +83,10 @@ class Names:
             for variant in chain.from_iterable(named):
                 self.options[_model(p), variant].add(_values(p, _own(variant)))
 
-    def __call__(self, p: dict[str, dict], of):
+    def __call__(self, p: dict[str, dict], of: Any) -> Any:
         """A record, replay or clean prediction with its names; `p`: the parameters of its `source` and `target`."""
-        source, given = p["source"], {"setting": self.setting(p["source"])}
+        source = p["source"]
+        given: dict = {"setting": self.setting(source)}
         if isinstance(of, dict):
             return of | given | {"variant": self.variant(source, of["variant"])}
         for several in ASKED:

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from .. import catalog, config, project, store
+from .. import config, profiles, project, store
 from ..errors import ChapterFailed
 from ..training import pretrained
 from . import chapters
@@ -120,7 +120,7 @@ def at_hand(profile: str, given: dict) -> dict:
 
     One line says so.  A backbone that `given` names is never replaced, nor is one that may be fetched.
     """
-    backbones = catalog.PROFILES[profile].grid["backbone"] if profile in catalog.PROFILES else ()
+    backbones = profiles.PROFILES[profile].grid["backbone"] if profile in profiles.PROFILES else ()
     missing = [name for name in backbones if name in pretrained.SOURCES and not pretrained.at_hand(name)]
     if not missing or given.get("network"):
         return given

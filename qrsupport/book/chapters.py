@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .. import catalog, config, project, provenance, store
+from .. import catalog, config, profiles, project, provenance, store
 from ..data import datasets
 from ..errors import ChapterFailed, NoRecords, QRError, UnknownName
 from ..lexicons import resources
@@ -73,9 +73,8 @@ def check(chapter: str, given: dict) -> None:
     if "dataset" in own and not datasets.fetched(p):
         datasets.load(p)
     for name in ("attack", *(["adversarial_attack"] if chapter == "adversarial" else [])):
-        if name in own:
-            if getattr(p, name) in catalog.ATTACKS:  # a recipe of the reader's own is looked at when it is imported
-                resources.check(p.resources, p.network, getattr(p, name))
+        if name in own and getattr(p, name) in catalog.ATTACKS:  # the reader's own is looked at when it is imported
+            resources.check(p.resources, p.network, getattr(p, name))
 
 
 def _need_records(run_dir: Path) -> None:
@@ -97,9 +96,9 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
     `given` overrides the profile's parameters; one that is a name of the grid narrows the grid to
     it.  Raises UnknownName for an unknown profile or parameter, BadParameter for a bad value.
     """
-    if profile not in catalog.PROFILES:
-        raise UnknownName("profile", profile, catalog.PROFILES)
-    entry, given = catalog.PROFILES[profile], dict(given or {})
+    if profile not in profiles.PROFILES:
+        raise UnknownName("profile", profile, profiles.PROFILES)
+    entry, given = profiles.PROFILES[profile], dict(given or {})
     for name, content in given.items():
         config.check(name, content)
     grid = {name: (given[name],) if name in given else choices for name, choices in entry.grid.items()}
@@ -152,12 +151,6 @@ def _job(chapter: str, entry, given: dict, values: dict, after=(), reads=()) -> 
 def default_jobs(jobs: list[Job]) -> dict[str, Job]:
     """The job of each chapter whose executed copy is the chapter's page in the book: the first of the plan."""
     return {job.chapter: job for job in reversed(jobs)}
-
-
-def code(path: Path) -> list[str]:
-    """The code cells of a notebook."""
-    cells = json.loads(Path(path).read_text("utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def sources() -> list[Path]:

@@ -290,7 +290,9 @@ def load(p: Parameters) -> Dataset:
     if p.train_limit:
         train = splits["train"]
         kept = sorted(sample(train, p.train_limit, 0))
-        splits["train"] = Split(*(tuple(column[i] for i in kept) for column in (train.texts, train.labels, train.ids)))
+        splits["train"] = Split(
+            tuple(train.texts[i] for i in kept), tuple(train.labels[i] for i in kept), tuple(train.ids[i] for i in kept)
+        )
     return Dataset(name, names, **splits, evaluation=evaluation)
 
 

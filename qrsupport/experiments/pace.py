@@ -71,8 +71,8 @@ def measure(size: tuple[int, int, int]) -> Pace:
         p = config.make(run_dir=room, backbone="bert-small")
         checkpoint = Path(room) / "checkpoint"
         tuning = _tuning(_write(size, checkpoint))
-        asked = [_asking(executable(p, checkpoint, variant)) for variant in ("fp32", "int8-dynamic")]
-    return Pace(*asked, tuning)
+        fp32, int8 = (_asking(executable(p, checkpoint, variant)) for variant in ("fp32", "int8-dynamic"))
+    return Pace(fp32, int8, tuning)
 
 
 def executable(p: config.Parameters, checkpoint: Path, variant: str) -> Path:

@@ -122,7 +122,7 @@ def examples(p: config.Parameters) -> int:
     """How many training examples a fine-tuning goes over, in all its epochs."""
     p = config.settled(p)
     published = origins.SOURCES.get(p.dataset)
-    size = published.sizes[0] if published else embedded.SIZES["train"]
+    size = published.sizes[0] if published and published.sizes else embedded.SIZES["train"]
     return min(size, p.train_limit or size) * p.epochs
 
 
@@ -135,7 +135,7 @@ def observed(run_dir: Path) -> list[dict]:
                 groups.setdefault((r.dataset, r.backbone, r.attack, r.resources), []).append(r.queries)
     names = ("dataset", "backbone", "attack", "resources")
     return [
-        dict(zip(names, key)) | {"n": len(q), "queries": round(statistics.fmean(q), 1), "source": "this run directory"}
+        dict(zip(names, key, strict=True)) | {"n": len(q), "queries": round(statistics.fmean(q), 1), "source": "this run directory"}
         for key, q in sorted(groups.items())
     ]
 
@@ -195,12 +195,12 @@ def plan(profile: str, given: dict, budget: float, say: Callable[[str], None]) -
     attacked, tuned = attacks(jobs, run_dir, known), tunings(jobs, run_dir)
     names = sorted({a.p.backbone for a in attacked} | {t.p.backbone for t in tuned})
     speeds = pace.paces(names, budget, say)
-    rows = [
+    rows: list[dict] = [
         {"dataset": a.p.dataset, "backbone": a.p.backbone, "variant": a.variant, "attack": a.p.attack,
          "for": purpose(a), "n": a.p.n, "there": a.there, "queries": round(a.asked), "hours": seconds(a, speeds[a.p.backbone]) / 3600}
         for a in attacked
     ]  # fmt: skip
-    tuning = [
+    tuning: list[dict] = [
         {"dataset": t.p.dataset, "backbone": t.p.backbone, "checkpoint": t.which, "examples": t.examples,
          "hours": t.examples * speeds[t.p.backbone].tuning / 3600}
         for t in tuned

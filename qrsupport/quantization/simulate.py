@@ -41,7 +41,8 @@ def rewrite(source: Path, target: Path, weights: int | None, activations: int | 
     """
     import onnx
 
-    check_bits(weights), check_bits(activations)
+    for bits in (weights, activations):
+        check_bits(bits)
     model = borrowed.load(source)
     constants = {t.name: t for t in model.graph.initializer}
     used = {n.input[WEIGHT[n.op_type]]: n.op_type for n in model.graph.node if n.op_type in WEIGHT}

@@ -23,7 +23,7 @@ def rounded(model, bits: int | None):
     forms = {torch.nn.Linear: _linear, torch.nn.Embedding: _embedding} if bits else {}
     changed = [(m, form) for m in model.modules() for kind, form in forms.items() if isinstance(m, kind)]
     for module, form in changed:
-        module.forward = partial(form, module, bits)
+        module.forward = partial(form, module, bits)  # type: ignore[arg-type]  # none is changed where bits is None
     try:
         yield
     finally:
