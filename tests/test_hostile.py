@@ -207,7 +207,7 @@ def snapshot(folder):
 STAGES = {
     "fine-tune": lambda p: pipeline.checkpoint(dataclasses.replace(p, seed=7)),
     "quantize": lambda p: pipeline.variant(dataclasses.replace(p, reduce_range=True), "int8-dynamic"),
-    "attack": lambda p: pipeline.attack(dataclasses.replace(p, attack="pwws", n=3, attack_seed=11), progress=False),
+    "attack": lambda p: pipeline.attack(dataclasses.replace(p, attack="pwws", n=3, attack_seed=111), progress=False),
     "more of an attack": lambda p: pipeline.attack(
         dataclasses.replace(p, attack="pwws", n=9, attack_seed=12), progress=False
     ),
