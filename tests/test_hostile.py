@@ -217,12 +217,14 @@ STAGES = {
 
 
 @pytest.fixture(scope="module")
-def filled(tiny):
-    """A run directory with a checkpoint, two variants and an attack."""
+def filled(tiny, tmp_path_factory):
+    """A run directory of its own with a checkpoint, two variants and an attack."""
+    p = dataclasses.replace(tiny, run_dir=str(tmp_path_factory.mktemp("filled")))
+    shutil.copytree(pipeline.checkpoint(tiny).parent, config.run_dir(p) / "checkpoints")
     for name in ("fp32", "int8-dynamic"):
-        pipeline.variant(tiny, name)
-    pipeline.attack(dataclasses.replace(tiny, attack="pwws", n=3, attack_seed=12), progress=False)
-    return tiny
+        pipeline.variant(p, name)
+    pipeline.attack(dataclasses.replace(p, attack="pwws", n=3, attack_seed=12), progress=False)
+    return p
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS], ids=["full", "read-only"])
