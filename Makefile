@@ -1,5 +1,6 @@
 # make         the environment, in .venv, from requirements.lock
 # make book    the environment, the chapters, the site, the headline table
+# make check   the environment, ruff and mypy over the package (seconds)
 # make test    the environment, all tests
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
 # make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
@@ -18,7 +19,7 @@ KILLS ?= 100
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study test bench soak clean
+.PHONY: env book study check test bench soak clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -37,6 +38,10 @@ book: $(STAMP)
 
 study: PROFILE := study
 study: book
+
+check: $(STAMP)
+	$(BIN)/ruff check qrsupport tests
+	$(BIN)/mypy
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,10 +1,10 @@
 """What can be chosen by name: one line each, importing nothing of ours.
 
-A dataset, backbone, variant, attack, protocol, resource set or profile exists if and only if it
-has an entry here; `qrsupport list` prints these tables and parameters are checked against them.
+A dataset, backbone, variant, attack, protocol or resource set exists if and only if it has an entry here (profiles
+have their own, `profiles`); `qrsupport list` prints these tables and parameters are checked against them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,6 @@ class AttackEntry:
 
 
 @dataclass(frozen=True)
-class ProfileEntry:
-    """`grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name or chapter."""
-
-    help: str
-    grid: dict[str, tuple[str, ...]]
-    parameters: dict[str, object] = field(default_factory=dict)
-    per: dict[str, dict[str, object]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class FineTuning:
     """What suits a backbone: passes over the data, peak learning rate, training examples that suffice for the generated
     data (0: all of them)."""
@@ -73,11 +63,15 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """`about`: what a pretrained backbone is and is not, said wherever a result of it is shown."""
+    """`about`: what a pretrained backbone is and is not, said wherever a result of it is shown.
+
+    `shape`: layers (of encoder and decoder), width and heads, by which `qrsupport plan` tells how long it takes.
+    """
 
     help: str
     fine_tuning: FineTuning
     about: str = ""
+    shape: tuple[int, int, int] = (12, 768, 12)
 
 
 SCRATCH = FineTuning(6, 1e-3)
@@ -111,6 +105,7 @@ BACKBONES = {
         "sentence-transformers/all-MiniLM-L6-v2: BERT architecture, 6 layers of 384, bert-base-uncased's vocabulary; every "
         "second layer of MiniLM-L12-H384-uncased, tuned on a billion sentence pairs. It has DistilBERT's depth and half "
         "its width; it is not one of the paper's models",
+        (6, 384, 12),
     ),
     "mpnet-base": BackboneEntry(
         "all-mpnet-base-v2, pretrained: MPNet, 12 layers of 768, BERT-base's size (`qrsupport fetch mpnet-base`, 404 MB)",
@@ -120,22 +115,31 @@ BACKBONES = {
         "not one of the paper's models",
     ),
     "bert-small": BackboneEntry(
-        "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
+        "BERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+        SCRATCH, shape=(2, 128, 2),
     ),
     "distilbert-small": BackboneEntry(
-        "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary", SCRATCH
+        "DistilBERT architecture, 2 layers of 128, trained from scratch with its own WordPiece vocabulary",
+        SCRATCH, shape=(2, 128, 2),
     ),
     "t5-mini": BackboneEntry(
-        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary", SCRATCH_T5
+        "T5 architecture, encoder and decoder of 2 layers of 128, from scratch, the same vocabulary",
+        SCRATCH_T5, shape=(4, 128, 2),
     ),
     "switch-mini": BackboneEntry(
-        "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary", SCRATCH
+        "Switch Transformers encoder, 2 layers of 128, one with 4 experts, from scratch, the same vocabulary",
+        SCRATCH, shape=(2, 128, 2),
     ),
     "bert-base-uncased": BackboneEntry("the paper's BERT, from the Hugging Face hub (needs network)", LARGE),
-    "distilbert-base-uncased": BackboneEntry("the paper's DistilBERT, from the Hugging Face hub (needs network)", LARGE),
-    "bert-large-uncased": BackboneEntry("BERT of 24 layers of 1024, from the Hugging Face hub (needs network)", LARGE),
+    "distilbert-base-uncased": BackboneEntry(
+        "the paper's DistilBERT, from the Hugging Face hub (needs network)", LARGE, shape=(6, 768, 12)
+    ),
+    "bert-large-uncased": BackboneEntry(
+        "BERT of 24 layers of 1024, from the Hugging Face hub (needs network)", LARGE, shape=(24, 1024, 16)
+    ),
     "t5-base": BackboneEntry(
-        "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)", LARGE
+        "T5, encoder and decoder of 12 layers of 768, from the Hugging Face hub (needs network)",
+        LARGE, shape=(24, 768, 12),
     ),
     "google/switch-base-8": BackboneEntry(
         "Switch Transformers encoder, 8 experts, from the Hugging Face hub (needs network)", LARGE
@@ -383,52 +387,4 @@ RESOURCES = {
     "embedded": "a small thesaurus written for this package; needs nothing",
     "local": "files under QRSUPPORT_DATA: neighbour lists, WordNet, a HowNet approximation; a fetched sentence encoder",
     "published": "what each recipe names, as TextAttack ships it (needs network)",
-}
-
-PROFILES = {
-    "quick": ProfileEntry(
-        "generated data, one pretrained backbone, minutes on two cores, no network",
-        {"dataset": ("embedded",), "backbone": ("minilm-l6",), "attack": PAPER_ATTACKS},
-        {"latency_repeats": 50},
-        per={"pso": {"n": 20}} | dict.fromkeys(("bitwidths", "controls", "aware", "ensembles", "architectures"), {"n": 40}),
-    ),
-    "study": ProfileEntry(
-        "the three real data sets under QRSUPPORT_DATA, both small backbones, hours on two cores, no network",
-        {
-            "dataset": ("sst2", "emotion", "mr"),
-            "backbone": ("bert-small", "distilbert-small"),
-            "attack": PAPER_ATTACKS,
-        },
-        {
-            "resources": "local",
-            "n": 100,
-            "adversarial_examples": 1000,
-            "workers": 1,
-            "backbones": "bert-small,t5-mini,switch-mini",
-        },
-        {
-            "pso": {"n": 30},
-            "sst2": {"epochs": 3, "learning_rate": 5e-4, "word_dropout": 0.2},
-            "emotion": {"epochs": 8, "learning_rate": 1e-3, "word_dropout": 0.1},
-            "mr": {"epochs": 10, "learning_rate": 5e-4, "word_dropout": 0.3},
-        },
-    ),
-    "paper": ProfileEntry(
-        "the paper's checkpoints and resources, fewer examples (-p n 1000 -p train_limit 0: all); needs network; see `qrsupport plan`",
-        {
-            "dataset": ("sst2", "emotion", "mr"),
-            "backbone": ("bert-base-uncased", "distilbert-base-uncased"),
-            "attack": PAPER_ATTACKS,
-        },
-        {
-            "resources": "published",
-            "network": True,
-            "n": 100,
-            "train_limit": 10_000,
-            "epochs": 3,
-            "learning_rate": 2e-5,
-            "backbones": "bert-large-uncased,t5-base,google/switch-base-8",
-        },
-        {"pso": {"n": 20}},
-    ),
 }

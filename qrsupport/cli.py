@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config
+from . import __version__, catalog, config, profiles, project, schema
 from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
 
-TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "flair", "nltk", "numpy",
-         "jupyter-book", "papermill", "snakemake")  # fmt: skip
+TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "nltk", "numpy", "jupyter-book",
+         "papermill", "snakemake")  # fmt: skip
 FLAGS = {
     "avx2": "8-bit kernels",
     "avx512f": "wider 8-bit kernels",
@@ -47,27 +47,28 @@ def names() -> dict[str, dict[str, str]]:
         about = getattr(entry, "about", "")
         return entry if isinstance(entry, str) else f"{entry.help}. {about}" if about else entry.help
 
-    tables = {
+    tables: dict[str, dict] = {
         "datasets": catalog.DATASETS,
         "backbones": catalog.BACKBONES,
         "variants": catalog.VARIANTS,
         "attacks": {name: catalog.described(name) for name in catalog.ATTACKS},
         "protocols": catalog.PROTOCOLS,
         "resources": catalog.RESOURCES,
-        "profiles": catalog.PROFILES,
+        "profiles": profiles.PROFILES,
     }
     return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
-        "chapters": {name: f"nbs/{stem}.ipynb" for name, stem in chapters.TEMPLATES.items()}
+        "chapters": {name: f"nbs/{path.name}" for name, path in project.chapters().items()}
     }
 
 
 @cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object, with the parameters' schema.")
 def list_(as_json):
     """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
     found = names()
     if as_json:
-        return click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(found | {"parameters": schema.json_schema()}, indent=1, ensure_ascii=False))
+        return
     for kind, table in found.items():
         click.echo(kind)
         for name, line in table.items():
@@ -88,7 +89,7 @@ def run(chapter, pairs, out, label):
     given = chapters.parse(chapter, pairs)
     if out is None:
         folder = config.run_dir(config.make(**given))
-        out = chapters.output(f"{chapters.TEMPLATES[chapter]}-{config.key(given)}", folder)
+        out = chapters.output(f"{project.chapter(chapter).stem}-{config.key(given)}", folder)
     started = time.monotonic()
     if label:
         click.echo(f"  {label}: started", err=True)
@@ -108,7 +109,7 @@ def site(executed):
     from .book import build
 
     click.echo("  building the site", err=True)
-    with store.storage_errors(config.project() / "_build"):
+    with store.storage_errors(project.folder() / "_build"):
         build.site(list(executed))
 
 
@@ -201,7 +202,7 @@ def runs(directory, remove):
 def seeds(run_dir, out):
     """How far the headline moves between fine-tuning seeds: numbers only, in one file.
 
-    
+    \b
     qrsupport book -p seed 1 -p run_dir DIR, then with other seeds, then
     qrsupport seeds --run-dir DIR --out seeds.json
     """
@@ -302,10 +303,10 @@ def _cpu():
     try:
         flags = cpu_flags(Path("/proc/cpuinfo").read_text("utf-8"))
     except OSError:
-        flags = None
         click.echo("  flags unknown: this system has no /proc/cpuinfo")
-    for flag, use in FLAGS.items() if flags is not None else ():
-        click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
+    else:
+        for flag, use in FLAGS.items():
+            click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
     _kernels()
 
 

@@ -150,6 +150,15 @@ class StudyIncomplete(QRError):
     """
 
 
+class BadChapter(QRError):
+    """Raised if: a notebook under nbs cannot be a chapter: two of one name, or not one cell of declared parameters.
+
+    What it means: what the chapter takes cannot be told from its notebook; no work was done.
+
+    What to do: mend the notebook that the message names, as the page *How to add* shows.
+    """
+
+
 class ChapterFailed(QRError):
     """Raised if: a chapter or the building of the book stopped on an error that is not one of the above.
 

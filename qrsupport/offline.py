@@ -80,14 +80,14 @@ def nltk_path() -> None:
     """
     import nltk
 
-    first = []
+    found = []
     data = data_dir()
     if data and (data / "nltk_data").is_dir():
-        first.append(readable(data / "nltk_data"))
+        found.append(readable(data / "nltk_data"))
     fetched = cache_dir() / "published" / "nltk_data"
     if fetched.is_dir():
-        first.append(readable(fetched))
-    first = [str(d) for d in first]
+        found.append(readable(fetched))
+    first = [str(d) for d in found]
     last = str(private() / "nltk_data")
     nltk.data.path[:] = [*first, *(d for d in nltk.data.path if d not in (*first, last)), last]
 
@@ -215,7 +215,7 @@ def _lazy(name: str) -> None:
     if spec is None:
         return
     module = sys.modules[name] = _Lazy(name)
-    module.__spec__, module.__path__ = spec, spec.submodule_search_locations
+    module.__spec__, module.__path__ = spec, spec.submodule_search_locations or []
 
 
 def _flair() -> dict[str, types.ModuleType]:
@@ -236,6 +236,7 @@ def _flair() -> dict[str, types.ModuleType]:
         load = __init__
 
     flair, data, models = (types.ModuleType(name) for name in ("flair", "flair.data", "flair.models"))
-    flair.data, flair.models = data, models
-    data.Tokenizer, data.Sentence, models.SequenceTagger = Tokenizer, Absent, Absent
+    vars(flair).update(data=data, models=models)
+    vars(data).update(Tokenizer=Tokenizer, Sentence=Absent)
+    vars(models).update(SequenceTagger=Absent)
     return {"flair": flair, "flair.data": data, "flair.models": models}

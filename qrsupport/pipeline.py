@@ -4,8 +4,8 @@
                                   ↘ clean
 
 Each function makes what it is named for, and before that what it needs, unless it lies in the run directory and was made
-from the same things by the same code.  The stages (`train`, `variants`, `engine`, `replay`) receive all that they work on;
-only this module reads parameters, names folders, compares digests and stores.  `records` reads, and makes nothing.
+from the same things by the same code.  The stages, in the rooms from `data` to `attacks`, receive all that they work on;
+only this module reads parameters, names folders, compares digests and stores.  `read` makes nothing.
 """
 
 import dataclasses
@@ -27,7 +27,20 @@ from .training import backbones, fine_tuning, given
 
 
 def dataset(p: config.Parameters) -> datasets.Dataset:
-    """The splits of `p.dataset`; raises as `datasets.load`."""
+    """The texts and labels of `p.dataset`, in three splits.
+
+    Parameters:
+        p: of which `dataset`, `train_limit`, `network` and, for data of your own, columns, labels and splits count.
+    Returns: A `Dataset`: `labels` (class names in class order) and the splits `train`, `validation` and `test`, each with
+        `texts`, `labels` (class numbers) and `ids`, equally long; `eval_split()` is the one that is measured on.
+    Raises:
+        MissingResource, NoNetwork: if the files are not there; the page *Data* says where they come from.
+        BadData: naming file and line, if one cannot be read.
+    Example:
+        >>> splits = qr.dataset(p)
+        >>> splits.labels, len(splits.train.texts), splits.eval_split().ids[0]
+        (('negative', 'positive'), 1200, 'embedded/test/00000')
+    """
     return datasets.load(p)
 
 
@@ -42,17 +55,23 @@ def check(p: config.Parameters, name: str) -> None:
 
 
 def checkpoint(p: config.Parameters, which: str = "base") -> Path:
-    """The folder of a fine-tuned checkpoint.
+    """A classifier fine-tuned from `p.backbone` on `p.dataset`: the folder in which it lies.
 
-    It holds model.safetensors, config.json, the tokenizer, history.json and card.md.  `which` is
-    "base", "adversarial" (fine-tuned from the backbone on the training split and the successful
-    perturbations of training examples), "other-seed" ("base" with the next seed), "qat8" or "qat4"
-    (fine-tuned from the backbone while rounding, see `rounding`).  With `p.epochs` 0 "base" is the backbone as it is;
-    one that is an ONNX file is in model.onnx.  `store.meta` of it gives seconds, parameters (count) and, if adversarial,
-    attack_seconds, attack_queries and how many examples_succeeded (the ones added), examples_failed and examples_skipped.
-
-    Raises UnknownName, NoNetwork or BadCheckpoint for a backbone that cannot be used, CannotRun for
-    what cannot be had without training (before any work), and as `datasets.load` and `store.made`.
+    Parameters:
+        p: of which the model's parameters count: `dataset`, `backbone`, `seed`, `epochs` and so on.
+        which: "base"; "adversarial" (from the backbone, on the training split and successful perturbations of training
+            examples); "other-seed" ("base" with the next seed); "qat8" or "qat4" (from the backbone, rounding to 8 or 4
+            bits while it learns).
+    Returns: A `Path` with model.safetensors, config.json, the tokenizer, history.json (the learning curve) and card.md.
+        With `p.epochs` 0 "base" is the backbone as it is, an ONNX file as model.onnx. `store.meta` of it gives `seconds`,
+        `parameters` (a count) and of an adversarial one what its attack took: `attack_queries`, `examples_succeeded` ...
+    Raises:
+        UnknownName, NoNetwork, BadCheckpoint: for a backbone that cannot be used.
+        CannotRun: for what cannot be had without training, before any work.
+        StorageError: if the folder cannot be written; as `dataset`.
+    Example:
+        >>> (qr.checkpoint(p) / "model.safetensors").is_file()
+        True
     """
     fine_tuning.refuse_training(p, which)
     if which == "other-seed":
@@ -79,10 +98,19 @@ def checkpoint_folder(p: config.Parameters, which: str, name: str) -> Path:
 
 
 def variant(p: config.Parameters, name: str) -> Path:
-    """The folder of variant `name`: what `variants.make` says.
+    """One executable classifier made from a checkpoint, such as the paper's 8 bits: the folder in which it lies.
 
-    Raises as `check` before any work, BadCheckpoint for a checkpoint that cannot be exported or whose ONNX form answers
-    differently, and as `checkpoint`.
+    Parameters:
+        p: of which the model's parameters count, and those that the variant names in the catalogue, such as `per_channel`.
+        name: one of those that `qrsupport list` prints: "fp32", "int8-dynamic", "w4a4", "noise-1", "ensemble-mean" and so on.
+    Returns: A `Path` with model.onnx, tokenizer.json and variant.json; of an ensemble, who its members are.
+    Raises:
+        UnknownName: for a name that is no variant.
+        CannotRun: if this machine or this backbone cannot have it, naming the nearest that can; before any work.
+        BadCheckpoint: for a checkpoint that cannot be exported, or whose ONNX form answers differently; as `checkpoint`.
+    Example:
+        >>> (qr.variant(p, "int8-dynamic") / "model.onnx").is_file()
+        True
     """
     check(p, name)
     entry = catalog.VARIANTS[name]
@@ -104,7 +132,20 @@ def variant_folder(p: config.Parameters, name: str) -> Path:
 
 
 def classifier(p: config.Parameters, name: str):
-    """Variant `name`, ready to be asked: a `victim.Victim` or an `ensembles.Ensemble`."""
+    """Variant `name`, ready to be asked.
+
+    Parameters: as of `variant`.
+    Returns: A `Victim` or an `Ensemble`: called with a list of texts it gives logits, a float32 array of the shape (texts,
+        classes). A text's answer does not depend on the texts beside it. `labels`, `max_length` (tokens) and `bytes` are
+        attributes.
+    Raises: what `variant` raises.
+    Example:
+        >>> ask = qr.classifier(p, "int8-dynamic")
+        >>> ask(["a lovely film", "a dull and tedious film"]).shape, ask.labels
+        ((2, 2), ('negative', 'positive'))
+        >>> ask.bytes < qr.classifier(p, "fp32").bytes
+        True
+    """
     return classifiers.load(variant(p, name))
 
 
@@ -131,12 +172,26 @@ def compare_with_torch(p: config.Parameters, name: str = "fp32", n: int = varian
 def attack(
     p: config.Parameters, variant: str | None = None, progress: bool = True, recipe: type | None = None
 ) -> list[records.Record]:
-    """The records of `p.attack` on `variant` (default `p.variant`), `p.n` seeded examples of the evaluation split.
+    """Attacks a variant: `p.attack` on `p.n` examples of the evaluation split, a seeded sample.
 
-    `recipe`: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names; what
-    `wiring.stand_ins` lists comes from the resource set.  What is recorded already is not attacked again.  Raises
-    UnknownName, CannotRun, MissingResource, NoNetwork or BadParameter before any work if the attack cannot run,
-    AttackFailures after the run if examples ended in an error.
+    What is recorded already is not attacked again, so that a run that was stopped goes on and a second call only reads.
+
+    Parameters:
+        p: of which the model's parameters count, and `attack`, `resources`, `attack_seed`, `n`, `query_budget`, `margin`,
+            `joint`, `spare`, `ranking`, `restart`; `workers` changes the time only.
+        variant: the one attacked; None: `p.variant`.
+        progress: whether a bar is shown.
+        recipe: any class of TextAttack's AttackRecipe kind, in place of the attack that `p.attack` names.
+    Returns: A list of `Record`, one an example in the order of the sample: `example` (its id), `status` ("succeeded", "failed",
+        or "skipped" where the variant was wrong unattacked), `label`, `before` and `after` (class numbers), the `text`, the
+        `perturbed` one, `words_changed` of `words`, `similarity` (0 to 1), `queries` and more, as `records.Record` says.
+    Raises:
+        UnknownName, CannotRun, MissingResource, NoNetwork, BadParameter: if the attack cannot run; before any work.
+        AttackFailures: after the run, if examples ended in an error; the others are recorded.
+    Example:
+        >>> found = qr.attack(p, "fp32", progress=False)
+        >>> len(found), found[0].example in splits.eval_split().ids
+        (10, True)
     """
     return _attacked(p, variant or p.variant, dataset(p).eval_split(), "attacks", progress, recipe)
 
@@ -144,7 +199,7 @@ def attack(
 def training_attack(p: config.Parameters, progress: bool = True) -> list[records.Record]:
     """The records of the attack that makes adversarial training examples: `p.adversarial_attack` on the fp32 variant over
     `p.adversarial_examples` seeded training examples."""
-    aims = {"query_budget": 0, "margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
+    aims: dict = {"query_budget": 0, "margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
     q = dataclasses.replace(p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, **aims)
     return _attacked(q, "fp32", dataset(q).train, "training-attacks", progress, None)
 
@@ -161,7 +216,14 @@ def attack_folder(
 def read(p: config.Parameters, variant: str | None = None, recipe: type | None = None) -> list[records.Record]:
     """The records of an attack that lie in the run directory, the first `p.n`; nothing is made.
 
-    Raises NoRecords if there are none, StaleArtefact if they are damaged.
+    Parameters: as of `attack`.
+    Returns: A list of `Record`, as `attack` gives it.
+    Raises:
+        NoRecords: if there are none; `attack` makes them.
+        StaleArtefact: if they are damaged.
+    Example:
+        >>> qr.read(p, "fp32") == found
+        True
     """
     folder = attack_folder(p, variant, recipe)
     found = folder.load()[: p.n]
@@ -229,7 +291,19 @@ def _made_from(p: config.Parameters, name: str, split: datasets.Split, recipe: t
 
 
 def clean(p: config.Parameters, name: str) -> dict:
-    """The predictions of variant `name` on the whole evaluation split, as `records.read_clean` says."""
+    """What variant `name` says of the whole evaluation split, unattacked.
+
+    Parameters: as of `variant`.
+    Returns: A dict: `dataset`, `backbone`, `seed`, `variant`, `split` (the split's name), `class_names`; `ids`, `labels`,
+        `predicted` (class numbers) and `probabilities` (in class order), one an example; `bytes` of the executable model;
+        `execution` ("kernel", or "simulated").
+    Raises: what `variant` raises; StaleArtefact if the stored file was altered.
+    Example:
+        >>> answers = qr.clean(p, "fp32")
+        >>> right = [a == b for a, b in zip(answers["predicted"], answers["labels"])]
+        >>> len(right) == len(splits.test.texts), sum(right) / len(right) > 0.6
+        (True, True)
+    """
     splits, folder = dataset(p), variant(p, name)
     depends = {
         "parameters": config.identity(p, name),
@@ -252,9 +326,22 @@ def clean_folder(p: config.Parameters, name: str) -> Path:
 
 
 def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynamic") -> list[records.Replay]:
-    """What `target` says of the adversarial set of `source` under `p.attack`: of each of the first `p.n` examples.
+    """What `target` says of the adversarial set of `source`: the text that fooled the source, else the original.
 
     The attack on the source is run first where its records are missing; it is never run again.
+
+    Parameters:
+        p: as of `attack`.
+        source: the variant that is attacked.
+        target: the variant that is asked.
+    Returns: A list of `Replay`, one an example. Of each: `example`, `status` (the source's), `label`, `clean` and `replayed`
+        (the target's class numbers for the original and for the member of the adversarial set), `probabilities_clean`
+        and `probabilities_replayed`.
+    Raises: what `attack` raises.
+    Example:
+        >>> own, other = (qr.replay(p, "fp32", target) for target in ("fp32", "int8-dynamic"))
+        >>> len(other), [r.replayed for r in own] == [r.after if r.status == "succeeded" else r.before for r in found]
+        (10, True)
     """
     attack(p, source)
     attacked = attack_folder(p, source)
@@ -270,7 +357,17 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
 
 
 def matrix(p: config.Parameters, sources, targets) -> list[records.Replay]:
-    """The replays of every source's adversarial set on every target."""
+    """The replays of every source's adversarial set on every target.
+
+    Parameters:
+        p: as of `attack`.
+        sources, targets: names of variants.
+    Returns: A list of `Replay`, as `replay` gives it: source by source, in it target by target.
+    Raises: what `attack` raises.
+    Example:
+        >>> [r.target for r in qr.matrix(p, ["fp32"], ["fp32", "int8-dynamic"])][::10]
+        ['fp32', 'int8-dynamic']
+    """
     return [r for source in sources for target in targets for r in replay(p, source, target)]
 
 

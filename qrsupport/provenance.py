@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 ASKING = tuple(f"quantization.{name}" for name in ("victim", "batching", "weights", "ensembles", "classifiers"))
 STAGES = {
     "training": ("training", "quantization.own_onnx"),
-    "variants": ("quantization", "data.datasets"),
+    "variants": ("quantization", "training.formula", "data.datasets"),
     "attack": ("attacks", "lexicons", "offline", *ASKING),
     "replay": ("attacks.replaying", *ASKING),
     "sememes": ("lexicons.sememes",),

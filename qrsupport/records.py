@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import config, provenance, store
-from .errors import NoRecords, StaleArtefact
+from .errors import StaleArtefact
 
 RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
 PREDICTIONS = "predictions.json"
@@ -193,7 +193,7 @@ class Folder:
             return []
         return content[: content.rfind("\n") + 1].splitlines() if name == JOURNAL else content.splitlines()
 
-    def load(self) -> list[Record | Replay]:
+    def load(self) -> list[typing.Any]:
         """All records by position, finished or still in the journal.
 
         Raises StaleArtefact naming the file if one is damaged, or if `records.jsonl` is not as its run's end left it.
@@ -310,29 +310,11 @@ def folders(run_dir: Path, kind: type = Record) -> list[Folder]:
     return [Folder(file.parent, kind) for file in sorted(Path(run_dir).glob(f"{stage}/*/{store.META}"))]
 
 
-def load_all(run_dir: Path, kind: type = Record) -> list[Record | Replay]:
-    """Every record (or replay) under a run directory; `runs.load` also tells runs with other parameters apart.
-
-    Raises NoRecords if there is none.
-    """
-    found = [r for folder in folders(run_dir, kind) for r in folder.load()]
-    if not found:
-        raise NoRecords(f"no {kind.__name__.lower()}s under {run_dir}; run the attack chapter or `make book`")
-    return found
-
-
-def load_clean(run_dir: Path) -> list[dict]:
-    """The clean predictions under a run directory, one dict a variant.
+def read_clean(folder: Path) -> dict:
+    """The clean predictions in one folder.
 
     Keys: dataset, backbone, seed, variant, split, class_names, ids, labels and predicted (class
     numbers, one an example of the evaluation split), probabilities (in class order), bytes (of the executable model), execution.
-    """
-    return [read_clean(f.parent) for f in sorted(Path(run_dir).glob(f"clean/*/{PREDICTIONS}"))]
-
-
-def read_clean(folder: Path) -> dict:
-    """The clean predictions in one folder, as `pipeline.clean` returns it; keys as in `load_clean`.
-
     Raises StaleArtefact if the folder's files are not as they were written.
     """
     store.intact(Path(folder))

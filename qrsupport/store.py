@@ -31,8 +31,10 @@ LONGEST = 24
 """Most letters of a value in the line that says why something is made again."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file atomically: readers see the old content or the new, never a part.
+@contextlib.contextmanager
+def writing(path: Path):
+    """A binary file to be written, which is at `path` when the block ends: readers see the old content or the new, never a
+    part; after an error, the old.
 
     Raises StorageError if the disk is full or the directory refuses.
     """
@@ -42,7 +44,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as f:
-                f.write(content)
+                yield f
                 f.flush()
                 os.fsync(f.fileno())
             os.chmod(temporary, 0o644)
@@ -50,6 +52,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             os.unlink(temporary)
             raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file as `writing` says."""
+    with writing(path) as f:
+        f.write(content)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -57,11 +57,13 @@ def stages(run_dir: Path, alone: bool) -> None:
 
 def tables(run_dir: Path) -> None:
     """The tables of a run directory as CSV, in its folder `tables`."""
+    from stored import all_clean, all_records
+
     from qrsupport import records
     from qrsupport.analysis import frames, metrics
 
-    found, replays = records.load_all(run_dir), records.load_all(run_dir, records.Replay)
-    clean = records.load_clean(run_dir)
+    found, replays = all_records(run_dir), all_records(run_dir, records.Replay)
+    clean = all_clean(run_dir)
     made = {
         "direct": metrics.direct(frames.frames(found)),
         "transfer": metrics.transfer(frames.replay_frames(replays)),

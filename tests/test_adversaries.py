@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored import all_records
 
 from qrsupport import catalog, config, pipeline, records
 from qrsupport.analysis import metrics
@@ -214,8 +215,8 @@ def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
         q = dataclasses.replace(p, **change)
         pipeline.matrix(q, ["fp32"], ["fp32", "other-seed"])
     run = config.run_dir(p)
-    found = [r for r in records.load_all(run) if r.attack == "pwws" and r.variant == "fp32"]
-    replays = [r for r in records.load_all(run, Replay) if r.attack == "pwws" and r.source == "fp32"]
+    found = [r for r in all_records(run) if r.attack == "pwws" and r.variant == "fp32"]
+    replays = [r for r in all_records(run, Replay) if r.attack == "pwws" and r.source == "fp32"]
     table = metrics.direct(metrics.frames(found))
     assert {*zip(table["query_budget"], table["margin"], table["joint"])} >= {
         (0, 0.0, ""), (0, 0.6, ""), (0, 0.0, "other-seed"), (20, 0.0, ""),

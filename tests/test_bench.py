@@ -5,9 +5,9 @@ from benchmarks import bench, sides
 from qrsupport.report import tables
 
 
-def test_a_row_has_its_ratio_and_range(tiny):
+def test_a_row_has_times_and_equal_outcomes(tiny):
     found = bench.measure(tiny, bench.Case("small BERT", "fp32", "pwws", "floor", 1, 1))
-    assert found["identical"] and found["low"] <= found["ratio"] <= found["high"]
+    assert found["identical"]
     assert found["better"] == "lower" and found["ours_s"] > 0
 
 

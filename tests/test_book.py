@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from qrsupport import project
 from qrsupport.book import build, chapters
 
 ROOT = Path(__file__).parents[1]
@@ -165,8 +166,8 @@ def test_nothing_published_names_a_folder_of_this_machine(made):
 
 def test_every_image_says_what_it_shows(made):
     folder, _ = made
-    for stem in chapters.TEMPLATES.values():
-        for tag in re.findall(r"<img[^>]*>", page(folder, f"nbs/{stem}")):
+    for notebook in project.chapters().values():
+        for tag in re.findall(r"<img[^>]*>", page(folder, f"nbs/{notebook.stem}")):
             alt = re.search(r'alt="([^"]*)"', tag)
             assert alt and len(alt[1]) > 20, tag[:200]
     assert "<img" in page(folder, "nbs/05-compare") and "<img" in page(folder, "nbs/01-finetune")
@@ -202,7 +203,7 @@ def test_committed_settings_run_the_chapters_on_a_bare_checkout():
     assert settings["execute"]["execute_notebooks"] in ("cache", "auto", "force")
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
     listed = [contents["root"], *(c["file"] for c in contents["chapters"])]
-    assert {f"nbs/{stem}" for stem in chapters.TEMPLATES.values()} <= set(listed)
+    assert {f"nbs/{notebook.stem}" for notebook in project.chapters().values()} <= set(listed)
     for name in listed:
         assert (ROOT / f"{name}.md").exists() or (ROOT / f"{name}.ipynb").exists()
 
@@ -217,8 +218,8 @@ def test_progress_counts_only_what_this_run_did(tmp_path, capsys):
         file.touch()
         os.utime(file, (now + age,) * 2)
         if name == "one":
-            assert build.progress(tmp_path, "one", 65) == "[1/5] one: 1:05"
-    assert build.progress(tmp_path, "three", 5) == "[3/5] three: 0:05, about 0:40 left"
+            assert build.progress(tmp_path, "one", 65) == "[1/5] one: 01:05"
+    assert build.progress(tmp_path, "three", 5) == "[3/5] three: 00:05, about 00:40 left"
 
 
 def test_runs_of_other_parameters_lie_elsewhere(monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ import sys
 import pandas
 import pytest
 
-from qrsupport import catalog, cli, config
+from qrsupport import catalog, cli, config, profiles, project
 from qrsupport.book import chapters
 from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
 from qrsupport.quantization import batching
@@ -26,14 +26,16 @@ def run(*arguments, **kwargs):
 def test_list_json_covers_the_catalogue():
     found = json.loads(run("list", "--json").stdout)
     for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources", "profiles"):
-        assert list(found[kind]) == list(getattr(catalog, kind.upper()))
+        assert list(found[kind]) == list(getattr(profiles if kind == "profiles" else catalog, kind.upper()))
         assert all(line and "\n" not in line for line in found[kind].values())
-    assert set(found["chapters"]) == set(config.CHAPTERS)
+    assert set(found["chapters"]) == set(project.chapters())
+    assert set(found["parameters"]["properties"]) == set(config.FIELDS)
+    assert all(one["description"] and one["group"] for one in found["parameters"]["properties"].values())
 
 
 def test_list_shows_every_name():
     words = run("list").stdout.split()
-    assert {*catalog.DATASETS, *catalog.VARIANTS, *catalog.ATTACKS, *catalog.PROFILES} <= set(words)
+    assert {*catalog.DATASETS, *catalog.VARIANTS, *catalog.ATTACKS, *profiles.PROFILES} <= set(words)
 
 
 @pytest.mark.parametrize(

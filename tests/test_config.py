@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config
+from qrsupport import catalog, config, profiles, project, schema
 from qrsupport.errors import BadParameter, UnknownName
 
 
@@ -16,10 +16,10 @@ def test_defaults_pass_their_own_checks():
 
 
 def test_every_parameter_belongs_to_a_chapter_and_has_one_line_of_help():
-    used = {name for names in config.CHAPTERS.values() for name in names}
+    used = {name for chapter in project.chapters() for name in project.parameters(chapter)}
     assert used == set(config.FIELDS)
     for field in config.FIELDS.values():
-        assert field.metadata["help"] and "\n" not in field.metadata["help"]
+        assert field.description and "\n" not in field.description
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,46 @@ def test_bad_values_are_named(name, value, error):
     with pytest.raises(error) as caught:
         config.check(name, value)
     assert str(value) in str(caught.value) or name in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value", "error"), [("n", 0, BadParameter), ("n", "1", BadParameter), ("ranking", "fp23", UnknownName), ("m", 1, UnknownName)])  # fmt: skip
+def test_a_changed_copy_is_checked_too(name, value, error):
+    with pytest.raises(error, match=name):
+        dataclasses.replace(config.make(), **{name: value})
+    with pytest.raises(error, match=name):
+        config.Parameters(**{name: value})
+
+
+def test_each_parameter_is_in_one_group():
+    found = [name for group in schema.GROUPS for name in schema.names(group)]
+    assert found == list(config.FIELDS) == [f.name for f in dataclasses.fields(config.Parameters)]
+    assert len(schema.names(schema.FineTuning)) == 9
+    assert schema.names(schema.Int8) == catalog.INT8_OPTIONS
+    assert schema.names(schema.Calibration) == catalog.STATIC
+
+
+def test_paths_are_seen_from_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    p = config.make(dataset="./a.csv", backbone="./b", backbones="bert-small, ./b,./c", run_dir="d")
+    here = str(tmp_path)
+    assert (p.dataset, p.backbone, p.run_dir) == (f"{here}/a.csv", f"{here}/b", f"{here}/d")
+    assert p.backbones == f"bert-small,{here}/b,{here}/c"
+
+
+def test_the_schema_says_what_is_checked():
+    found = schema.json_schema()["properties"]
+    for name, said in found.items():
+        assert said["default"] == config.FIELDS[name].default and said["description"] == config.FIELDS[name].description
+        for beyond in ([said["minimum"] - 1] if "minimum" in said else []) + ([said["maximum"] + 1] if "maximum" in said else []):
+            with pytest.raises(BadParameter, match="out of range"):
+                config.check(name, beyond)
+        for value in said.get("enum", []) + said.get("examples", []):
+            assert config.check(name, value) == value
+        if "enum" in said:
+            with pytest.raises(UnknownName):
+                config.check(name, "none of these")
+    assert found["n"] | {"minimum": 1, "maximum": 1_000_000, "type": "integer", "group": "Size"} == found["n"]
+    assert found["resources"]["enum"] == list(catalog.RESOURCES)
 
 
 def test_an_integer_is_a_float():
@@ -98,6 +138,31 @@ def test_identity_has_what_an_artefact_depends_on():
     )
 
 
+KEYS = [
+    ({}, "int8-dynamic", "c0ff1c867da5", "b7348ca80571"),
+    ({"attack": "pwws", "joint": "int8-dynamic", "margin": 0.2}, "fp32", "03c8cc7671e0", "98c4e71a9d83"),
+    (
+        {"dataset": "mr", "backbone": "bert-small", "seed": 3, "epochs": 5, "learning_rate": 1, "resources": "local",
+         "spare": "fp32", "ranking": "random", "restart": 2},
+        "w4a4", "76c7dab815ff", "8cd9c806e19b",
+    ),
+    (
+        {"dataset": "sst2", "backbone": "google/switch-base-8", "adversarial_attack": "pso", "per_channel": True,
+         "weight_type": "QUInt8"},
+        "adversarial-int8", "064a1a1abc97", "f5dfd1b7dca7",
+    ),
+    ({"calibration_examples": 7, "query_budget": 9}, "int8-static-minmax", "dcd38a160835", "7072a567cded"),
+]  # fmt: skip
+"""Parameters, variant, key of an attack and of the variant as records of version 0.1.0 have them."""
+
+
+@pytest.mark.parametrize(("given", "variant", "attack", "made"), KEYS)
+def test_what_was_recorded_keeps_its_key(given, variant, attack, made):
+    p = config.make(**given)
+    assert config.key(config.identity(p, variant, attack=True)) == attack
+    assert config.key(config.identity(p, variant)) == made
+
+
 def test_every_option_of_a_variant_is_a_parameter():
     for entry in catalog.VARIANTS.values():
         assert set(entry.options) <= set(config.FIELDS)
@@ -122,11 +187,11 @@ def test_run_dir(monkeypatch, tmp_path):
 
 
 def test_profiles_are_parameters():
-    for entry in catalog.PROFILES.values():
+    for entry in profiles.PROFILES.values():
         assert set(entry.grid) <= set(config.FIELDS)
         config.make(**entry.parameters)
         for name, changes in entry.per.items():
-            assert name in config.CHAPTERS or any(name in choices for choices in entry.grid.values())
+            assert name in project.chapters() or any(name in choices for choices in entry.grid.values())
             config.make(**changes)
 
 

@@ -236,7 +236,7 @@ def test_hub_asks_the_parquet_repositories():
         *(("fancyzhx/ag_news", s) for s in ("train", "test")),
         *(("CogComp/trec@refs/convert/parquet", s) for s in ("train", "test")),
     }
-    assert set(hub.HUB) == set(datasets.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
+    assert set(hub.HUB) <= set(datasets.READERS) == set(catalog.DATASETS) - set(embedded.WRITERS)
 
 
 @pytest.mark.parametrize("row", [{"text": "x", "label": -1}, {"text": "x"}, {"label": 1}, {"text": None, "label": 1}])

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, pipeline, records, store
+from qrsupport import config, pipeline, profiles, project, records, store
 from qrsupport.book import chapters
 from qrsupport.data import embedded
 from qrsupport.errors import QRError
@@ -172,7 +172,7 @@ WORD = st.text(max_size=12) | st.sampled_from(
 NAME = st.sampled_from(sorted(config.FIELDS)) | st.text(max_size=8)
 
 
-@given(st.sampled_from(sorted(config.CHAPTERS)) | st.text(max_size=8), st.lists(st.tuples(NAME, WORD), max_size=4))
+@given(st.sampled_from(sorted(project.chapters())) | st.text(max_size=8), st.lists(st.tuples(NAME, WORD), max_size=4))
 @settings(deadline=None)
 def test_what_is_given_on_a_command_line(chapter, pairs):
     with named():
@@ -186,12 +186,12 @@ def test_what_a_caller_or_a_chapter_sets(name, value):
     with named():
         found = config.check(name, value)
         assert type(found) is type(config.FIELDS[name].default) and found == value
-    for chapter in config.CHAPTERS:
+    for chapter in project.chapters():
         with named():
             assert isinstance(config.read(chapter, {name: value}), config.Parameters)
 
 
-@given(st.sampled_from(sorted(catalog.PROFILES)) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
+@given(st.sampled_from(sorted(profiles.PROFILES)) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
 @settings(deadline=None, max_examples=40)
 def test_what_a_profile_is_given(profile, given):
     with named():

@@ -4,19 +4,21 @@ import builtins
 import contextlib
 import dataclasses
 import errno
+import http.server
 import io
 import json
 import os
 import pickle
 import shutil
-import urllib.request
+import threading
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stored import all_clean
 
-from qrsupport import config, pipeline, records, store
+from qrsupport import config, pipeline, store
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadData, NoNetwork, QRError, StaleArtefact, StorageError
 from qrsupport.lexicons import published, sources, word_encoder
@@ -215,12 +217,14 @@ STAGES = {
 
 
 @pytest.fixture(scope="module")
-def filled(tiny):
-    """A run directory with a checkpoint, two variants and an attack."""
+def filled(tiny, tmp_path_factory):
+    """A run directory of its own with a checkpoint, two variants and an attack."""
+    p = dataclasses.replace(tiny, run_dir=str(tmp_path_factory.mktemp("filled")))
+    shutil.copytree(pipeline.checkpoint(tiny).parent, config.run_dir(p) / "checkpoints")
     for name in ("fp32", "int8-dynamic"):
-        pipeline.variant(tiny, name)
-    pipeline.attack(dataclasses.replace(tiny, attack="pwws", n=3, attack_seed=12), progress=False)
-    return tiny
+        pipeline.variant(p, name)
+    pipeline.attack(dataclasses.replace(p, attack="pwws", n=3, attack_seed=12), progress=False)
+    return p
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS], ids=["full", "read-only"])
@@ -262,21 +266,47 @@ def test_a_disk_that_fills_up_at_the_end_of_an_attack(filled, monkeypatch, faili
 # a download that breaks off -------------------------------------------------------------------------------------------
 
 
-class Answer(io.BytesIO):
-    """A server's answer that announces more than it gives."""
+@pytest.fixture
+def server(monkeypatch):
+    """A server on this machine that announces as many bytes as it is told and gives `content`; every file is fetched there."""
 
-    headers = {"Content-Length": "1000"}  # noqa: RUF012
+    class Answer(http.server.BaseHTTPRequestHandler):
+        content, announced = b"content", 7
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(self.announced))
+            self.end_headers()
+            self.wfile.write(self.content)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        monkeypatch.setitem(published.FILES, "hownet", {published.HOWNET: f"http://127.0.0.1:{running.server_port}/"})
+        yield Answer
+        running.shutdown()
 
 
-def test_a_truncated_download_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Answer(b"x" * 400))
-    with pytest.raises(NoNetwork, match="400 of 1000"):
+def test_a_truncated_download_is_not_kept(tmp_path, server):
+    server.content, server.announced = b"x" * 400, 1000
+    with pytest.raises(NoNetwork, match="400 bytes read, 600 more"):
         published.fetch("hownet", tmp_path)
-    assert not (tmp_path / published.HOWNET).exists() and not (tmp_path / "sums.json").exists()
+    assert [f.name for f in tmp_path.iterdir()] == [".sums.json.lock"]
 
 
-def test_what_was_fetched_survives_a_later_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "_get", lambda url: b"content")
+def test_a_disk_that_fills_up_during_a_download_is_named(tmp_path, server, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        published.fetch("hownet", tmp_path)
+    assert [f.name for f in tmp_path.iterdir()] == [".sums.json.lock"]
+
+
+def test_what_was_fetched_survives_a_later_failure(tmp_path, server):
     published.fetch("hownet", tmp_path)
     kept = snapshot(tmp_path)
     (tmp_path / published.HOWNET).write_bytes(b"cont")
@@ -289,13 +319,13 @@ def test_what_was_fetched_survives_a_later_failure(tmp_path, monkeypatch):
 def test_altered_predictions_are_noticed(filled):
     pipeline.clean(filled, "fp32")
     folder = pipeline.clean_folder(filled, "fp32")
-    assert records.load_clean(config.run_dir(filled))
+    assert all_clean(config.run_dir(filled))
     file = folder / "predictions.json"
     kept = file.read_bytes()
     file.write_bytes(kept.replace(b'"fp32"', b'"fp33"'))
     try:
         with pytest.raises(StaleArtefact, match=r"predictions\.json"):
-            records.load_clean(config.run_dir(filled))
+            all_clean(config.run_dir(filled))
     finally:
         file.write_bytes(kept)
     assert issubclass(StaleArtefact, QRError) and store.intact(folder)

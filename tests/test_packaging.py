@@ -1,5 +1,6 @@
 """The lock, environment.yml and pyproject.toml name the same environment."""
 
+import ast
 import dataclasses
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from test_imports import MODULES
 
 import qrsupport
 from qrsupport import pipeline
@@ -22,6 +24,15 @@ from qrsupport import pipeline
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LOCK_LINES = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+
+
+RUN = {
+    "jupyter-book": ("book.build", 'with_name("jupyter-book")'),
+    "snakemake": ("book.build", '"-m", "snakemake"'),
+    "ipykernel": ("book.chapters", 'kernel_name="python3"'),
+    "onnx-ir": ("quantization.precisions", "from onnxruntime.quantization.matmul_nbits_quantizer"),
+}
+"""What is declared though no module imports it, and where the need for it stands."""
 
 
 def lock():
@@ -40,6 +51,41 @@ def test_every_direct_dependency_is_locked_at_the_same_version():
     for text in [*PROJECT["dependencies"], *extras]:
         requirement = Requirement(text)
         assert lock().get(canonicalize_name(requirement.name)) == str(requirement.specifier), text
+
+
+def third_party(text: str) -> set[str]:
+    """The packages that a module imports, at its top or inside functions, beside the standard library and this one."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"qrsupport"}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_used():
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    homes, used = metadata.packages_distributions(), set()
+    for package in set().union(*map(third_party, MODULES.values())):
+        homes_here = {canonicalize_name(name) for name in homes[package]}
+        assert homes_here & declared, f"{package} is imported, and none of {homes_here} is declared in pyproject.toml"
+        used |= homes_here
+    assert declared - used == set(RUN), "declared, but neither imported nor in RUN"
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_what_is_declared_without_being_imported_is_needed(name):
+    module, text = RUN[name]
+    assert text in MODULES[module]
+
+
+def test_exports_do_without_onnxscript_and_not_without_onnx_ir():
+    """PyTorch's other exporter needs the first, which is not declared; ONNX Runtime's quantizer imports the second."""
+    code = "import sys; sys.modules['{}'] = None; from onnxruntime.quantization import matmul_nbits_quantizer"
+    for name, status in {"onnxscript": 0, "onnx_ir": 1}.items():
+        done = subprocess.run([sys.executable, "-c", code.format(name)], check=False, capture_output=True)
+        assert done.returncode == status
 
 
 def test_lock_is_complete():

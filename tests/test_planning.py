@@ -11,6 +11,7 @@ from qrsupport import catalog, config, pipeline
 from qrsupport.attacks import tasks
 from qrsupport.book import chapters
 from qrsupport.experiments import pace, planning
+from qrsupport.training import backbones
 
 GIVEN = {"backbone": "bert-small", "backbones": "bert-small", "n": 3, "adversarial_examples": 4}
 
@@ -19,7 +20,7 @@ GIVEN = {"backbone": "bert-small", "backbones": "bert-small", "n": 3, "adversari
 def measured(monkeypatch):
     """One real measurement of the smallest shape, for all tests; nothing else is replaced."""
     found = pace.paces(["bert-small"], 60, lambda line: None)
-    monkeypatch.setattr(pace, "paces", lambda names, seconds, say: {name: found["bert-small"] for name in names})
+    monkeypatch.setattr(pace, "paces", lambda names, seconds, say: dict.fromkeys(names, found["bert-small"]))
     return found["bert-small"]
 
 
@@ -33,8 +34,11 @@ def test_a_pace_is_positive_and_a_larger_shape_is_scaled_when_time_is_short():
     )
 
 
-def test_every_backbone_of_the_catalogue_has_a_shape():
-    assert set(pace.SHAPES) == set(catalog.BACKBONES)
+def test_the_shape_of_a_small_backbone_is_that_of_what_is_built():
+    for name in ("bert-small", "distilbert-small", "switch-mini"):
+        assert pace.shape(name) == (backbones.LAYERS, backbones.WIDTH, backbones.HEADS)
+    assert pace.shape("t5-mini") == (2 * backbones.LAYERS, backbones.WIDTH, backbones.HEADS)
+    assert pace.shape("of/others") == pace.shape("bert-base-uncased") == (12, 768, 12)
 
 
 def test_the_total_is_the_sum_of_the_rows(measured, tmp_path, monkeypatch):
@@ -98,6 +102,12 @@ def test_the_full_grid_of_the_paper_is_one_parameter():
     assert {job.parameters["n"] for job in everything if job.parameters.get("attack", "") in catalog.ATTACKS} == {1000}
     ns = {config.make(**job.parameters).n for job in some if job.chapter == "attack"}
     assert max(ns) < 1000 and len(some) == len(everything)
+
+
+def test_a_chapter_whose_attacks_are_not_known_is_named():
+    jobs = chapters.plan("quick")
+    assert planning.uncounted(jobs) == []
+    assert planning.uncounted([*jobs, chapters.Job("mine", "11-mine")]) == ["the chapter mine is counted without its attacks"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stored import all_records
 
 from qrsupport import records
+from qrsupport.analysis import runs
 from qrsupport.errors import NoRecords, StaleArtefact
 from qrsupport.records import Folder, Record, Status
 
@@ -136,7 +138,7 @@ def test_records_that_were_altered_are_refused_by_name(tmp_path, harm):
     folder = closed(tmp_path / "attacks" / "one")
     file = folder.path / records.RECORDS
     file.write_text("".join(harm(lines(folder)))) if harm else file.unlink()
-    for reader in (folder.load, folder.close, lambda: records.load_all(tmp_path)):
+    for reader in (folder.load, folder.close, lambda: all_records(tmp_path)):
         with pytest.raises(StaleArtefact, match=r"records\.jsonl .*3 written"):
             reader()
 
@@ -246,7 +248,7 @@ def test_a_line_nested_beyond_reading_is_refused():
 
 def test_an_empty_run_directory_says_what_to_run(tmp_path):
     with pytest.raises(NoRecords, match="make book"):
-        records.load_all(tmp_path)
+        runs.load(tmp_path)
 
 
 def test_the_adversarial_set_holds_the_original_where_the_attack_did_not_succeed():

@@ -110,7 +110,7 @@ def test_published_needs_the_network_said(alone):
 
 def test_published_encoder_is_checked_before_anything_is_fetched(alone, monkeypatch):
     monkeypatch.setattr(published, "has_sentence_encoder", lambda: False)
-    monkeypatch.setattr(published, "_get", lambda url: pytest.fail("fetched"))
+    monkeypatch.setattr(published, "_get", lambda url, path: pytest.fail("fetched"))
     with pytest.raises(MissingResource, match="pip install tensorflow"):
         resources.load("published", network=True, attack="textfooler")
 
@@ -149,14 +149,14 @@ def saved(array) -> bytes:
 
 def test_first_fetch_is_trusted_and_later_changes_are_refused(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(published, "_get", lambda url: asked.append(url) or b"content")
+    monkeypatch.setattr(published, "_get", lambda url, path: asked.append(url) or path.write_bytes(b"content"))
     first = published.fetch("hownet", tmp_path)
     assert published.fetch("hownet", tmp_path) == first and len(asked) == 1
     (tmp_path / published.HOWNET).write_bytes(b"altered")
     with pytest.raises(StaleArtefact, match=first[published.HOWNET]):
         published.fetch("hownet", tmp_path)
     (tmp_path / published.HOWNET).unlink()
-    monkeypatch.setattr(published, "_get", lambda url: b"another")
+    monkeypatch.setattr(published, "_get", lambda url, path: path.write_bytes(b"another"))
     with pytest.raises(StaleArtefact):
         published.fetch("hownet", tmp_path)
 
@@ -173,9 +173,10 @@ def test_zipped_nltk_data_are_read_like_unpacked_ones(alone):
         sources.nltk_files("corpora/sample", "two")
 
 
-def test_unreachable_host_is_no_network():
+def test_unreachable_host_is_no_network(tmp_path):
     with pytest.raises(NoNetwork, match="cannot fetch"):
-        published._get("http://127.0.0.1:9/none")
+        published._get("http://127.0.0.1:9/none", tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
 
 
 class Canary:

@@ -3,22 +3,38 @@
 import dataclasses
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 import transformers as hf
+from onnx import TensorProto, helper, numpy_helper
 
 from qrsupport import pipeline, store
 from qrsupport.data import datasets
 from qrsupport.quantization import export, simulate
-from qrsupport.training import rounding
+from qrsupport.training import formula, rounding
 
 
-@pytest.mark.parametrize("bits", [2, 4, 8])
-def test_rounds_as_the_simulation_does(bits):
-    w = np.random.default_rng(bits).standard_normal((20, 30)).astype(np.float32)
-    t = torch.tensor(w)
-    assert rounding.symmetric(t, bits).numpy() == pytest.approx(simulate.values(*simulate.symmetric_codes(w, bits)), abs=1e-5)
-    assert rounding.asymmetric(t, bits, (0, 1)).numpy() == pytest.approx(simulate.values(*simulate.asymmetric_codes(w, bits)), abs=1e-5)
+@pytest.mark.parametrize("bits", [2, 3, 4, 8, 16])
+@pytest.mark.parametrize("steps", [formula.SYMMETRIC, formula.ASYMMETRIC])
+def test_one_formula_the_same_bits_in_numpy_torch_and_onnx_runtime(bits, steps):
+    x = np.random.default_rng(bits).standard_normal((20, 30)).astype(np.float32)
+    in_numpy = formula.evaluate(steps, formula.constants(bits) | {"x": x}, formula.NUMPY)["rounded"]
+    in_torch = formula.evaluate(steps, formula.constants(bits) | {"x": torch.tensor(x)}, formula.torch((0, 1)))["rounded"]
+    executed = in_onnx_runtime(steps, bits, x)
+    assert np.array_equal(in_numpy, in_torch.numpy()) and np.array_equal(in_numpy, executed)
+    assert len(np.unique(in_numpy)) > 2 and np.abs(in_numpy - x).max() > 0
+
+
+def in_onnx_runtime(steps, bits, x):
+    """What ONNX Runtime makes of `x` by the steps as `simulate` writes them into a file."""
+    given = [numpy_helper.from_array(np.float32(v), name) for name, v in formula.constants(bits).items()]
+    nodes = simulate.operations("x", steps, dict.fromkeys(("ReduceMin", "ReduceMax"), {"keepdims": 0}))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, x.shape) for name in ("x", "x/rounded")]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:], given), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
 
 
 def test_a_range_is_one_texts_own():

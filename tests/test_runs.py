@@ -7,6 +7,7 @@ import io
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from stored import all_records
 
 from qrsupport import catalog, cli, config, holdings, records, store
 from qrsupport.analysis import export_tables, metrics, runs
@@ -44,7 +45,7 @@ def stored(run_dir, n=6, **given):
                             "labels": [1] * n, "predicted": [1] * n, "execution": "kernel"}  # fmt: skip
         depends = {"parameters": config.identity(p, variant)}
         store.made(run_dir / "clean" / f"x-{config.key(depends)}", depends,
-                   lambda room: store.write_json(room / "predictions.json", content))  # fmt: skip
+                   lambda room, content=content: store.write_json(room / "predictions.json", content))  # fmt: skip
 
 
 CHANGES = [{"per_channel": True, "weight_type": "QUInt8"}, {"adversarial_examples": 500}, {"epochs": 1}, {"train_limit": 60},
@@ -152,7 +153,7 @@ def test_export_holds_every_record_and_survives_the_round_trip(tmp_path):
     out = tmp_path / "out"
     done = CliRunner().invoke(cli.cli, ["export", "--run-dir", str(tmp_path / "runs"), "--out", str(out)])
     assert done.exit_code == 0, done.output
-    loaded = records.load_all(tmp_path / "runs")
+    loaded = all_records(tmp_path / "runs")
     table = pd.read_parquet(out / "records.parquet")
     assert list(table["text"]) == [whole(r.text) for r in loaded]
     assert [list(v) for v in table["probabilities_before"]] == [r.probabilities_before for r in loaded]
@@ -185,3 +186,10 @@ def test_export_of_nothing_is_named(tmp_path):
     with pytest.raises(NoRecords, match="nothing is recorded"):
         export_tables.export(tmp_path, tmp_path / "out")
     assert issubclass(NoRecords, QRError) and not (tmp_path / "out").exists()
+
+
+def test_a_setting_of_data_of_ones_own_is_named_by_what_differs():
+    own = {"dataset": "reviews-0a1b2c3d", "backbone": "bert-small", "seed": 0}
+    usual, short = (own | {"epochs": epochs, "learning_rate": 1e-3, "train_limit": 0} for epochs in (6, 2))
+    names = runs.Names([usual, short])
+    assert (names.setting(usual), names.setting(short)) == ("", "epochs=2")

@@ -36,7 +36,7 @@ def test_markdown_shows_text_as_it_is(text):
 
 def test_a_card_holds_no_markup_of_its_names(tiny, tmp_path):
     """Backbone, data set and classes; as the card reaches chapter 1's page."""
-    p = dataclasses.replace(tiny, backbone=NASTY[0], dataset=NASTY[1])
+    p = dataclasses.replace(tiny, backbone=NASTY[0], dataset="some/" + NASTY[1])
     dataset = dataclasses.replace(datasets.load(tiny), labels=(NASTY[0], NASTY[2]))
     last = {"validation loss": 0.1, "validation accuracy": 0.5}
     card = fine_tuning.card(p, dataset, 0, 1, last, "cpu")
@@ -54,7 +54,7 @@ def test_a_published_notebook_names_no_place(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     (runs / "chapters").mkdir(parents=True)
     cell = {"cell_type": "code", "metadata": {"papermill": {"start_time": "now"}, "tags": ["x"]}, "source": f"run_dir = '{runs}'",
-            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"{home}/other {home}2 {build.config.project()}/a"}]}  # fmt: skip
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": f"{home}/other {home}2 {build.project.folder()}/a"}]}  # fmt: skip
     content = {"cells": [cell], "metadata": {"papermill": {"input_path": str(home / "x")}, "kernelspec": {"name": "mine"}}}
     file = runs / "chapters" / "01.ipynb"
     file.write_text(json.dumps(content))

@@ -104,7 +104,6 @@ def test_seeds_of_unequal_samples_count_alike():
     rows += direct("fp32", "SS", seed=1) + direct("int8-dynamic", "SS", seed=1)
     found = gains.pooled(outcomes.direct(frame(rows)), "int8-dynamic")
     assert found["gain"] == 0.5 and found["seeds"] == 2
-    assert -1 <= found["lower"] <= 0.5 <= found["upper"] <= 1
 
 
 def cell(variant, gain, seed=0, attack="pwws"):

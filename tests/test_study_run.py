@@ -8,9 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from stored import all_records
 from test_study import SMALL
 
-from qrsupport import cli, records, store
+from qrsupport import cli, store
 from qrsupport.analysis import outcomes
 from qrsupport.errors import BelowFloor, NoRecords, StaleArtefact, StudyIncomplete
 from qrsupport.study import check, jobs, plan_file, published, read, run, status
@@ -34,7 +35,7 @@ def place(tmp_path_factory):
 def test_published_rows_are_those_of_the_records(place):
     file, run_dir, out = place
     rows = read.rows(out, "a-s0")
-    plain = [r for r in records.load_all(run_dir) if not (r.joint or r.spare or r.ranking or r.restart)]
+    plain = [r for r in all_records(run_dir) if not (r.joint or r.spare or r.ranking or r.restart)]
     made = {r.example: r for r in plain if r.variant == "fp32"}
     direct = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32")])
     assert len(direct) == 8 == len(made)
@@ -51,7 +52,7 @@ def test_no_text_is_published(place):
     whole = "".join(f.read_bytes().decode("latin-1") for f in out.iterdir())
     table = pq.read_table(out / "a-s0.parquet").to_pylist()
     held = json.dumps(table) + whole
-    for r in records.load_all(run_dir):
+    for r in all_records(run_dir):
         assert r.text not in held and r.perturbed not in held
     assert str(run_dir) not in held
 

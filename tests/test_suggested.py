@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from qrsupport import config
+from qrsupport import config, project
 from qrsupport.analysis import runs
 from qrsupport.book import chapters
 from qrsupport.data import datasets
@@ -45,7 +45,7 @@ def suggested():
 def parsed(command):
     """(chapter, parameters) of a command of either kind."""
     words = shlex.split(command, comments=True)
-    stem = {f"nbs/{name}.ipynb": chapter for chapter, name in chapters.TEMPLATES.items()}
+    stem = {f"nbs/{path.name}": chapter for chapter, path in project.chapters().items()}
     chapter = words[2] if words[0] == "qrsupport" else stem[words[1]]
     pairs = [(words[i + 1], words[i + 2]) for i, word in enumerate(words) if word == "-p"]
     return chapter, chapters.parse(chapter, pairs)
@@ -53,7 +53,7 @@ def parsed(command):
 
 def made_small(chapter, given):
     """The parameters with sizes added; what was suggested is kept, but for numbers of examples and large backbones."""
-    own = config.CHAPTERS[chapter]
+    own = project.parameters(chapter)
     given = {name: value for name, value in given.items() if name not in ("n", "run_dir")}
     if "adversarial_examples" in given:
         given["adversarial_examples"] = SMALL["adversarial_examples"] + 1  # another number than usual, as suggested
@@ -84,7 +84,7 @@ def execute(chapter, given):
     from IPython.core.interactiveshell import InteractiveShell
 
     InteractiveShell.instance()  # glue shows through it
-    cells = [c for c in json.loads(chapters.template(chapter).read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
+    cells = [c for c in json.loads(project.chapter(chapter).read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
     namespace = {}
     exec("".join(cells[0]["source"]), namespace)
     namespace.update(given)
@@ -106,7 +106,7 @@ def runnable(chapter, given):
 
 def test_suggestions_are_found_and_their_parameters_exist():
     found = suggested()
-    assert {parsed(command)[0] for _, command in found} == set(chapters.TEMPLATES)
+    assert {parsed(command)[0] for _, command in found} == set(project.chapters())
     assert any(command.startswith("papermill") for _, command in found)
 
 

@@ -77,6 +77,16 @@ def test_no_text_no_answer(classifier):
     assert classifier([]).shape == (0, 2) == victim.predict(classifier, []).shape
 
 
+@pytest.mark.parametrize("classes", [2, 3, 4, 6, 33])
+def test_probabilities_are_those_of_earlier_records_to_the_last_bit(classes):
+    """The formula that records were made with, before SciPy's took its place."""
+    for size in (0.01, 1, 10, 100):
+        logits = (np.random.default_rng(classes).standard_normal((2000, classes)) * size).astype(np.float32)
+        shifted = np.exp(logits.astype(np.float64) - logits.astype(np.float64).max(axis=-1, keepdims=True))
+        assert np.array_equal(victim.probabilities(logits), shifted / shifted.sum(axis=-1, keepdims=True))
+        assert np.array_equal(victim.probabilities(logits[:1]), victim.probabilities(logits)[:1]), "alone as among others"
+
+
 def test_probabilities_sum_to_one_closely():
     rows = victim.probabilities(np.array([[1e4, -1e4], [0.1, 0.2]], np.float32))
     assert rows.dtype == np.float64 and np.abs(rows.sum(1) - 1).max() < 1e-12 and np.isfinite(rows).all()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from qrsupport.errors import BadData, MissingResource
-from qrsupport.lexicons import sources, word_encoder
+from qrsupport.lexicons import word_encoder
 
 REAL = os.environ.get("QRSUPPORT_DATA", "")
 CONCEPTS = {"good": ["good"], "fine": ["good"], "bad": ["bad"]}
@@ -87,9 +87,9 @@ def test_vectors_learn_from_text(data, tmp_path):
     e = word_encoder.Text(room)
     assert e.similarity("the cat", "the dog") > e.threshold - 1e-6 > e.similarity("the cat", "the car")
     assert e.similarity("the cat", "the zyx") < e.similarity("the cat", "the dog"), "an unknown word is no free swap"
-    table = sources.calibration(room)
-    assert list(table.index) == ["dev", "test"]
-    assert table.loc["dev", "same that pass"] == 1 and table.loc["dev", "different that pass"] == 0
+    dev, test = json.loads((room / "calibration.json").read_text("utf-8"))["parts"]
+    assert (dev["part"], test["part"]) == ("dev", "test")
+    assert dev["same that pass"] == 1 and dev["different that pass"] == 0
 
 
 def test_malformed_files_are_named(data):

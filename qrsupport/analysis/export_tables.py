@@ -134,4 +134,4 @@ def _type(hint, column: str) -> str:
 
 def _meaning(column: str) -> str:
     field = config.FIELDS.get(column.rpartition(".")[2])
-    return FIELDS.get(column) or (field.metadata["help"].replace("|", "\\|") if field else "see above")
+    return FIELDS.get(column) or (str(field.description).replace("|", "\\|") if field else "see above")

@@ -58,7 +58,7 @@ def worst_case(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
     so that each variant faces the same attacks on the same examples.  Models without all of
     `variants` are left out.
     """
-    found = [_suite(part, variants).assign(**dict(zip(MODEL, key))) for key, part in rows.groupby(MODEL)]
+    found = [_suite(part, variants).assign(**dict(zip(MODEL, key, strict=True))) for key, part in rows.groupby(MODEL)]
     whole = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=OUTCOME)
     return whole[OUTCOME]
 
@@ -71,7 +71,7 @@ def _suite(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
     sources = dict(list(attacked.groupby(["variant", *AIMS])))
     for aims, part in attacked.groupby(AIMS):
         own = part[part["variant"].isin(variants)]
-        if set(variants) <= {*own["variant"], dict(zip(AIMS, aims)).get("ranking")}:
+        if set(variants) <= {*own["variant"], dict(zip(AIMS, aims, strict=True)).get("ranking")}:
             lost.append(own.loc[own["status"] != "failed", ["variant", "example"]])
             examples = _common(examples, own)
     for key, part in replayed.groupby(["variant", *AIMS]):

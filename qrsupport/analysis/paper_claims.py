@@ -7,7 +7,6 @@ against; each claim's `source` says where it stands.  The paper gives per cent; 
 from dataclasses import dataclass
 
 SOURCE = "arXiv 2403.05365"
-URL = "https://arxiv.org/abs/2403.05365"
 
 
 @dataclass(frozen=True)

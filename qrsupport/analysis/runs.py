@@ -11,8 +11,9 @@ import json
 from collections import defaultdict
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from .. import catalog, config, records, store
+from .. import catalog, config, records, schema, store
 from ..errors import NoRecords
 
 MODEL = ("dataset", "backbone", "seed")
@@ -29,7 +30,7 @@ def load(run_dir: Path, setting: str = "") -> tuple[list[records.Record], list[r
     depend on them.  Raises NoRecords if no record or no replay is left, UnknownName or BadParameter for a
     `setting` that cannot be.
     """
-    wanted, run = config.narrowing(setting), Path(run_dir)
+    wanted, run = schema.narrowing(setting), Path(run_dir)
     found = [
         [(p, content) for p, content in part if all(_has(one, wanted) for one in p.values())]
         for part in (_stored(run, records.Record), _stored(run, records.Replay), _clean(run))
@@ -82,9 +83,10 @@ class Names:
             for variant in chain.from_iterable(named):
                 self.options[_model(p), variant].add(_values(p, _own(variant)))
 
-    def __call__(self, p: dict[str, dict], of):
+    def __call__(self, p: dict[str, dict], of: Any) -> Any:
         """A record, replay or clean prediction with its names; `p`: the parameters of its `source` and `target`."""
-        source, given = p["source"], {"setting": self.setting(p["source"])}
+        source = p["source"]
+        given: dict = {"setting": self.setting(source)}
         if isinstance(of, dict):
             return of | given | {"variant": self.variant(source, of["variant"])}
         for several in ASKED:
@@ -122,10 +124,10 @@ def _text(value) -> str:
 
 def _label(p: dict, names, among: set[tuple]) -> str:
     """The values of the parameters in `names` that differ among all runs, defaults left out."""
-    own, usual = dict(_values(p, names)), config.Parameters()
+    own, usual = dict(_values(p, names)), {name: field.default for name, field in config.FIELDS.items()}
     if isinstance(p.get("backbone"), str):  # what is left open is settled by the backbone
-        usual = config.settled(dataclasses.replace(usual, dataset=p.get("dataset"), backbone=p["backbone"]))
+        usual |= config.suited(p["backbone"], p.get("dataset", ""))
     differing = {name for values in among for name, value in values if own[name] != value}
     return ", ".join(
-        f"{name}={own[name]}" for name in names if name in differing and own[name] != _text(getattr(usual, name))
+        f"{name}={own[name]}" for name in names if name in differing and own[name] != _text(usual[name])
     )

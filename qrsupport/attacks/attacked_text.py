@@ -11,7 +11,6 @@ offline.textattack()
 from textattack.shared import AttackedText
 from textattack.shared.utils import words_from_text
 
-CJK = re.compile("[\u4e00-\u9fff]")
 ODD = re.compile(f"[\u4e00-\u9fff]|{AttackedText.SPLIT_TOKEN}")
 
 
@@ -40,12 +39,13 @@ class Text(AttackedText):
         super().__init__(text_input, attack_attrs)
 
     def _prepare(self, text: str) -> None:
-        self._text, self._hash, self._spans = text, hash(text), None
+        self._text, self._hash = text, hash(text)
+        self._spans: list[tuple[int, int]] | None = None
 
     @classmethod
     def _made(cls, parent: "Text", text: str, words: list[str] | None, attack_attrs: dict) -> "Text":
         new = cls.__new__(cls)
-        new._text_input = type(parent._text_input)(zip(parent._text_input, (text,)))
+        new._text_input = type(parent._text_input)(zip(parent._text_input, (text,), strict=True))
         new._words, new._words_per_input, new._pos_tags, new._ner_tags = words, None, None, None
         new.attack_attrs = attack_attrs
         new._prepare(text)
@@ -118,15 +118,16 @@ class Text(AttackedText):
 
     def replace_words_at_indices(self, indices, new_words) -> AttackedText:
         spans = self.spans()
+        if spans is None:
+            return super().replace_words_at_indices(indices, new_words)
         ordinary = (
-            spans is not None
-            and len(indices) == len(new_words)
+            len(indices) == len(new_words)
             and all(0 <= i < len(spans) for i in indices)
             and all(isinstance(w, str) and is_plain(w) for w in new_words)
         )
         if not ordinary:
             return super().replace_words_at_indices(indices, new_words)
-        words, replaced = self.words.copy(), dict(zip(indices, new_words))
+        words, replaced = self.words.copy(), dict(zip(indices, new_words, strict=True))
         pieces, end, changed = [], 0, set()
         for i in sorted(replaced):
             if words[i] != replaced[i]:

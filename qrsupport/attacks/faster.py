@@ -29,8 +29,9 @@ import torch
 from .. import offline
 from . import goals, ranking, wiring
 
-textattack = offline.textattack()
+offline.textattack()
 
+from textattack import Attack as Upstream
 from textattack.goal_function_results import ClassificationGoalFunctionResult, GoalFunctionResultStatus
 from textattack.goal_functions import UntargetedClassification
 from textattack.search_methods import GreedyWordSwapWIR, PopulationMember
@@ -56,7 +57,7 @@ class GoalFunction(UntargetedClassification):
             attacked_text_list = attacked_text_list[: self.query_budget - self.num_queries]
         self.num_queries += len(attacked_text_list)
         self._ask(attacked_text_list)
-        results = [self._result(text, *self._answers[text.text], check_skip) for text in attacked_text_list]
+        results = [self._result(text, self._answers[text.text], check_skip) for text in attacked_text_list]
         return results, self.num_queries == self.query_budget
 
     def foresee(self, texts) -> None:
@@ -73,9 +74,10 @@ class GoalFunction(UntargetedClassification):
         if not ((rows.sum(dim=1) - 1).abs() < 1e-6).all():
             raise ValueError("Model scores do not add up to 1.")
         outputs, scores = rows.argmax(dim=1).tolist(), (1 - rows[:, self.ground_truth_output]).tolist()
-        self._answers.update(zip(new, zip(rows.numpy(), outputs, scores)))
+        self._answers.update(zip(new, zip(rows.numpy(), outputs, scores, strict=True), strict=True))
 
-    def _result(self, text, row, output, score, check_skip):
+    def _result(self, text, answer, check_skip):
+        row, output, score = answer
         status = GoalFunctionResultStatus.SEARCHING
         if output != self.ground_truth_output:
             if check_skip and self.allow_skip:
@@ -97,7 +99,7 @@ class MarginGoal(GoalFunction, goals.Margin):
     far_enough = goals.Margin.far_enough
 
 
-class Attack(textattack.Attack):
+class Attack(Upstream):
     """Attack that remembers which candidates passed only where there are constraints to pass."""
 
     def get_transformations(self, current_text, original_text=None, **kwargs):
@@ -153,7 +155,7 @@ class SentenceConstraint(wiring.Encoded):
         if len(self._encoded) > WINDOWS:
             self._encoded = {}
         new = [s for s in dict.fromkeys(sentences) if s not in self._encoded]
-        self._encoded.update(zip(new, self.model.encode(new)))
+        self._encoded.update(zip(new, self.model.encode(new), strict=True))
         return np.stack([self._encoded[s] for s in sentences])
 
     def _score_list(self, starting_text, transformed_texts):
@@ -301,7 +303,7 @@ def faster(part):
     return new
 
 
-def accelerate(attack: textattack.Attack) -> Attack:
+def accelerate(attack: Upstream) -> Attack:
     """The same attack, its parts replaced by faster equals where there are any."""
     goal = attack.goal_function
     plain = type(goal) in GOALS and goal.use_cache and not goal.maximizable

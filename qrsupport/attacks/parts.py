@@ -41,6 +41,8 @@ class Merge(WordMergeMaskedLM):
 class _Named:
     """A transformation of names, with the resource set's lists of them."""
 
+    language: str
+
     def __init__(self, entities, *args, **settings):
         super().__init__(*args, **settings)
         if self.language != "en":
@@ -50,7 +52,7 @@ class _Named:
     def _get_transformations(self, current_text, indices_to_modify):
         labels = self.entities(current_text.words)
         current_text.ner_of_word_index = lambda i, model_name="ner": labels[i]  # in place of flair's tagger
-        return super()._get_transformations(current_text, sorted(indices_to_modify))
+        return super()._get_transformations(current_text, sorted(indices_to_modify))  # type: ignore[misc]  # a mixin
 
 
 class Name(_Named, WordSwapChangeName):
@@ -81,7 +83,9 @@ class _Wordless:
     """A search that gives up on a text without words, where upstream's raises an error."""
 
     def perform_search(self, initial_result):
-        return super().perform_search(initial_result) if initial_result.attacked_text.words else initial_result
+        if not initial_result.attacked_text.words:
+            return initial_result
+        return super().perform_search(initial_result)  # type: ignore[misc]  # a mixin
 
 
 class Swarm(_Wordless, ParticleSwarmOptimization):

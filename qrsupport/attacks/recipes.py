@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 import types
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def find(path: str) -> type:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # which a worker process is told, too
     try:
-        found = importlib.import_module(module)
+        found: Any = importlib.import_module(module)
     except Exception as e:  # whatever a module does when imported
         raise BadParameter(
             f"attack={path!r}: the module {module} cannot be imported ({type(e).__name__}: {e}); "
@@ -61,7 +62,8 @@ def name(recipe: type) -> str:
 
 def digest(recipe: type) -> str:
     """The SHA-256 of the source of the recipe's module, else of the class, else of its functions' code."""
-    for thing in (sys.modules.get(recipe.__module__), recipe):
+    things: tuple = (sys.modules.get(recipe.__module__), recipe)
+    for thing in things:
         with contextlib.suppress(OSError, TypeError):
             return hashlib.sha256(inspect.getsource(thing).encode("utf-8", "surrogatepass")).hexdigest()
     return config.key([[key, _code(value)] for key, value in sorted(vars(recipe).items())])

@@ -66,7 +66,7 @@ def aimed(p: config.Parameters, variant: str) -> config.Parameters:
     if both := spare & (joint | {variant}):
         raise BadParameter(f"spare={p.spare!r}: {min(both)} cannot be fooled and spared; leave it out of one")
     named = {"joint": joint, "spare": spare}
-    ordered = {name: ",".join(v for v in catalog.VARIANTS if v in some) for name, some in named.items()}
+    ordered: dict = {name: ",".join(v for v in catalog.VARIANTS if v in some) for name, some in named.items()}
     return dataclasses.replace(p, **ordered, ranking="" if p.ranking == variant else p.ranking)
 
 

@@ -14,14 +14,15 @@ words instead of raising an error; of look-alike letters, those that only Bad Ch
 import contextlib
 import math
 import threading
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 from .. import catalog, offline
 from ..errors import BadParameter, CannotRun, QRError, UnknownName
 from ..lexicons import published
 from ..lexicons.resources import Resources
-from ..quantization import victim
 from .parts import Flights, Fluent, Genetic, Homoglyphs, Location, Merge, Name, Reduction, Swarm
 
 offline.textattack()
@@ -72,7 +73,7 @@ class Wrapper(ModelWrapper):
     `asked` counts the texts that the classifier has answered.
     """
 
-    def __init__(self, model: "victim.Victim"):
+    def __init__(self, model):
         self.model = model
         self.asked = 0
 
@@ -181,52 +182,56 @@ def stand_ins(find) -> dict:
 
     `find(part)` gives a part of a resource set.  A maker that returns None leaves upstream's as it is.
     """
-
-    def stop_words(stopwords=None, language="english"):
-        return StopwordModification(stopwords=find("stop_words")) if stopwords is None else None
-
-    def encoder(large=False, model_name="", **settings):
-        return Encoded(find("encoder"), **settings) if find("encoder") != published.UNIVERSAL else None
-
-    def wordnet(language="eng"):
-        if language != "eng":
-            raise CannotRun(f"the resource sets have English words only, not language={language!r}")
-        return WordNet(find("substitutes"))
-
-    def masked(kind, masked_language_model="", tokenizer=None, **settings):
-        if not isinstance(masked_language_model, str):
-            return None
-        model, tokenizer = find("masked_lm")
-        return kind(masked_language_model=model, tokenizer=tokenizer, **settings)
-
-    def merge(**settings):
-        settings.setdefault("masked_language_model", find("masked_lm")[0])
-        settings.setdefault("tokenizer", find("masked_lm")[1])
-        return Merge(find("tagger"), **settings)
-
     return {
         PartOfSpeech: lambda **k: Tagged(find("tagger"), **k),
-        UniversalSentenceEncoder: encoder,
-        SBERT: lambda metric="cosine", **k: encoder(metric=metric, **k),
+        UniversalSentenceEncoder: partial(_encoder, find),
+        SBERT: lambda metric="cosine", **k: _encoder(find, metric=metric, **k),
         ThoughtVector: lambda embedding=None, **k: None if embedding else ThoughtVector(Embedding(find("vectors")), **k),
         GPT2: lambda model_name="", **k: Fluent(*find("language_model"), **k),
         Google1BillionWordsLanguageModel: _refusal(catalog.ATTACKS["genetic"].cannot),
         LearningToWriteLanguageModel: _refusal(catalog.ATTACKS["faster-genetic"].cannot),
         WordSwapGradientBased: _refusal(catalog.GRADIENTS),
-        WordSwapWordNet: wordnet,
+        WordSwapWordNet: partial(_wordnet, find),
         WordSwapHowNet: lambda **k: HowNet(find("sememes"), find("tagger"), **k),
-        WordSwapMaskedLM: lambda **k: masked(WordSwapMaskedLM, **k),
-        WordInsertionMaskedLM: lambda **k: masked(WordInsertionMaskedLM, **k),
-        WordMergeMaskedLM: merge,
+        WordSwapMaskedLM: partial(_masked, find, WordSwapMaskedLM),
+        WordInsertionMaskedLM: partial(_masked, find, WordInsertionMaskedLM),
+        WordMergeMaskedLM: partial(_merge, find),
         WordSwapChangeName: lambda *a, **k: Name(find("entities"), *a, **k),
         WordSwapChangeLocation: lambda *a, **k: Location(find("entities"), *a, **k),
         WordSwapHomoglyphSwap: Homoglyphs,
-        StopwordModification: stop_words,
+        StopwordModification: partial(_stop_words, find),
         InputReduction: Reduction,
         ParticleSwarmOptimization: Swarm,
         ParticleSwarmOptimizationLEAP: Flights,
         ImprovedGeneticAlgorithm: Genetic,
     }
+
+
+def _stop_words(find, stopwords=None, language="english"):
+    return StopwordModification(stopwords=find("stop_words")) if stopwords is None else None
+
+
+def _encoder(find, large=False, model_name="", **settings):
+    return Encoded(find("encoder"), **settings) if find("encoder") != published.UNIVERSAL else None
+
+
+def _wordnet(find, language="eng"):
+    if language != "eng":
+        raise CannotRun(f"the resource sets have English words only, not language={language!r}")
+    return WordNet(find("substitutes"))
+
+
+def _masked(find, kind, *, masked_language_model="", tokenizer=None, **settings):
+    if not isinstance(masked_language_model, str):
+        return None
+    model, tokenizer = find("masked_lm")
+    return kind(masked_language_model=model, tokenizer=tokenizer, **settings)
+
+
+def _merge(find, **settings):
+    settings.setdefault("masked_language_model", find("masked_lm")[0])
+    settings.setdefault("tokenizer", find("masked_lm")[1])
+    return Merge(find("tagger"), **settings)
 
 
 def _refusal(why: str):
@@ -238,14 +243,15 @@ def _refusal(why: str):
     return refuse
 
 
-def _turning(upstream: type, make):
+def _turning(upstream: Any, make):
     """An __init__ for `upstream` that turns what is made of it (not of its subclasses) into what `make` makes."""
     own = upstream.__init__
 
     def __init__(self, *args, **settings):
         made = make(*args, **settings) if type(self) is upstream else None
         if made is None:
-            return own(self, *args, **settings)
+            own(self, *args, **settings)
+            return
         self.__class__, self.__dict__ = type(made), vars(made)
 
     return __init__
@@ -281,7 +287,7 @@ def build(attack: str, resources: Resources, model: ModelWrapper, query_budget: 
     return build_recipe(RECIPES[attack], resources.part, model, query_budget)
 
 
-def build_recipe(recipe: type, find, model: ModelWrapper, query_budget: int = 0) -> Attack:
+def build_recipe(recipe, find, model: ModelWrapper, query_budget: int = 0) -> Attack:
     """As `build`, for any AttackRecipe class; `find(part)` gives a part of a resource set.
 
     Raises BadParameter if the class is no recipe or the budget is negative, CannotRun if it does
@@ -293,7 +299,7 @@ def build_recipe(recipe: type, find, model: ModelWrapper, query_budget: int = 0)
         raise BadParameter(f"query_budget={query_budget!r} must be 0 (no limit) or more")
     try:
         with standing_in(find):
-            built = recipe.build(model)
+            built = recipe.build(model)  # type: ignore[attr-defined]  # AttackRecipe is untyped
         _usable(built)
     except CannotRun as e:
         raise CannotRun(f"{recipe.__name__} cannot run: {e}") from e

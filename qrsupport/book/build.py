@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import yaml
+from tqdm import tqdm
 
-from .. import catalog, config, store
+from .. import config, profiles, project, store
 from ..errors import ChapterFailed
 from ..training import pretrained
 from . import chapters
@@ -25,12 +26,12 @@ def runs(profile: str, given: dict) -> Path:
     chosen = given.get("run_dir") or os.environ.get("QRSUPPORT_RUNS")
     changed = {name: value for name, value in given.items() if name not in ("n", "workers", *config.PLACE)}
     parts = ["runs", *([profile] if profile != "quick" else []), *([config.key(changed)] if changed else [])]
-    return Path(chosen or config.project() / "_build" / "-".join(parts)).absolute()
+    return Path(chosen or project.folder() / "_build" / "-".join(parts)).absolute()
 
 
 def pages() -> list[str]:
     """The files of the site that are not executed chapters."""
-    root = config.sources()
+    root = project.sources()
     found = [root / "_config.yml", root / "_toc.yml", *(f for f in (root / "book").rglob("*") if f.is_file())]
     return sorted(str(f) for f in found)
 
@@ -41,38 +42,31 @@ def begin(run_dir: Path, jobs: int) -> None:
     store.write_json(run_dir / "chapters" / START, {"started": time.time(), "jobs": jobs})
 
 
-def duration(seconds: float) -> str:
-    """Minutes and seconds, `2:05`."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
 def progress(run_dir: Path, label: str, seconds: float) -> str:
     """One line for a finished job: how many are done, how long it took, and about how long the rest will take.
 
     The pace is that since the first job ended, which runs alone and is longer than most.
     """
-    file = Path(run_dir) / "chapters" / START
+    file, done = Path(run_dir) / "chapters" / START, f"{label}: {tqdm.format_interval(seconds)}"
     if not file.exists():
-        return f"{label}: {duration(seconds)}"
+        return done
     note = json.loads(file.read_text("utf-8"))
     ends = sorted(f.stat().st_mtime for f in file.parent.glob("*.ipynb") if f.stat().st_mtime >= note["started"])
-    line = f"[{len(ends)}/{note['jobs']}] {label}: {duration(seconds)}"
-    if len(ends) < 2:
-        return line
-    left = (ends[-1] - ends[0]) / (len(ends) - 1) * max(note["jobs"] - len(ends), 0)
-    return f"{line}, about {duration(left)} left"
+    line = "[{n_fmt}/{total_fmt}] {desc}" + (", about {remaining} left" if len(ends) > 1 else "")
+    taken = ends[-1] - ends[0] if ends else 0
+    return tqdm.format_meter(len(ends), note["jobs"], taken, initial=1, prefix=done, bar_format=line)
 
 
 def stage(executed: list[Path]) -> Path:
     """A folder with the sources of the site in which executed copies stand for the templates, and are not run again."""
-    root, folder = config.sources(), config.project() / "_build" / "site-src"
+    root, folder = project.sources(), project.folder() / "_build" / "site-src"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "book", folder / "book")
     shutil.copy(root / "_toc.yml", folder)
     (folder / "nbs").mkdir()
-    for chapter, stem in chapters.TEMPLATES.items():
-        source = next((f for f in executed if f.name.startswith(stem)), chapters.template(chapter))
-        (folder / "nbs" / f"{stem}.ipynb").write_text(published(source), "utf-8")
+    for template in project.chapters().values():
+        source = next((f for f in executed if f.name.startswith(template.stem)), template)
+        (folder / "nbs" / template.name).write_text(published(source), "utf-8")
     settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
     (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
@@ -86,7 +80,7 @@ def published(notebook: Path) -> str:
         part["metadata"].pop("papermill", None)
     content["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-    places = {Path(notebook).absolute().parents[1]: "run_dir", config.project(): ".", Path(sys.prefix): "python"}
+    places = {Path(notebook).absolute().parents[1]: "run_dir", project.folder(): ".", Path(sys.prefix): "python"}
     places |= {Path(os.environ[name]): name for name in ("QRSUPPORT_DATA", "QRSUPPORT_CACHE") if os.environ.get(name)}
     places |= {Path.home(): "~"}
     for place, name in sorted(places.items(), key=lambda item: -len(str(item[0]))):
@@ -100,7 +94,7 @@ def site(executed: list[Path]) -> Path:
 
     Raises ChapterFailed with what jupyter-book said if it warns or fails.
     """
-    root, folder = config.project(), stage([Path(f) for f in executed])
+    root, folder = project.folder(), stage([Path(f) for f in executed])
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(folder), "--path-output", str(root),
                "-W", "-n", "--keep-going", "--all"]  # fmt: skip
     done = subprocess.run(
@@ -126,7 +120,7 @@ def at_hand(profile: str, given: dict) -> dict:
 
     One line says so.  A backbone that `given` names is never replaced, nor is one that may be fetched.
     """
-    backbones = catalog.PROFILES[profile].grid["backbone"] if profile in catalog.PROFILES else ()
+    backbones = profiles.PROFILES[profile].grid["backbone"] if profile in profiles.PROFILES else ()
     missing = [name for name in backbones if name in pretrained.SOURCES and not pretrained.at_hand(name)]
     if not missing or given.get("network"):
         return given
@@ -145,13 +139,11 @@ def make(profile: str, given: dict, cores: int) -> None:
     Raises ChapterFailed if a job failed; those that do not depend on it have run then.  Raises StorageError if it
     failed for want of space where the workflow keeps its notes.
     """
-    started, root = time.monotonic(), config.project()
+    started, root = time.monotonic(), project.folder()
     given = at_hand(profile, given)
-    jobs = chapters.plan(profile, given)
-    for job in jobs:
-        chapters.template(job.chapter)
+    chapters.plan(profile, given)
     run_dir = runs(profile, given)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(config.sources() / "nbs" / "Snakefile"),
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project.sources() / "nbs" / "Snakefile"),
                "--directory", str(root), "--cores", str(cores), "--keep-going", "--rerun-incomplete", "--nolock",
                "--quiet", "all", "--config", f"profile={profile}",
                f"parameters={json.dumps(given)}"]  # fmt: skip
@@ -165,7 +157,7 @@ def make(profile: str, given: dict, cores: int) -> None:
     print(headline(run_dir))
     if run_dir != config.run_dir(config.Parameters()):
         print(f"\nthese records again: {chapters.reader(run_dir)}")
-    print(f"\ntime taken: {duration(time.monotonic() - started)}")
+    print(f"\ntime taken: {tqdm.format_interval(time.monotonic() - started)}")
 
 
 def headline(run_dir: Path) -> str:

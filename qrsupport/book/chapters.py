@@ -16,24 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from .. import catalog, config, provenance, store
+from .. import catalog, config, profiles, project, provenance, store
 from ..data import datasets
-from ..errors import ChapterFailed, NoRecords, QRError, StorageError, UnknownName
+from ..errors import ChapterFailed, NoRecords, QRError, UnknownName
 from ..lexicons import resources
 from ..training import backbones
 
-TEMPLATES = {
-    "finetune": "01-finetune",
-    "quantize": "02-quantize",
-    "attack": "03-attack",
-    "adversarial": "04-adversarial",
-    "compare": "05-compare",
-    "bitwidths": "06-bitwidths",
-    "controls": "07-controls",
-    "aware": "08-aware",
-    "ensembles": "09-ensembles",
-    "architectures": "10-architectures",
-}
+PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", "architectures")
+"""Chapters with a place of their own in the plan; of every other one there is a job for each model, after `quantize`."""
 NAMED = ("dataset", "backbone", "attack", "variant")
 
 
@@ -57,27 +47,12 @@ class Job:
         return " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in sorted(self.parameters.items()))
 
 
-def template(chapter: str) -> Path:
-    """The notebook of a chapter.
-
-    Raises UnknownName if there is no such chapter, StorageError outside a checkout if none was installed.
-    """
-    if chapter not in TEMPLATES:
-        raise UnknownName("chapter", chapter, TEMPLATES)
-    path = config.sources() / "nbs" / f"{TEMPLATES[chapter]}.ipynb"
-    if not path.exists():
-        raise StorageError(f"{path} is missing; run this from inside a checkout of the project")
-    return path
-
-
 def parse(chapter: str, pairs) -> dict:
     """Checked parameters of a chapter from (name, text) pairs, as given on a command line.
 
     Raises UnknownName or BadParameter, naming the value.
     """
-    if chapter not in TEMPLATES:
-        raise UnknownName("chapter", chapter, TEMPLATES)
-    own = config.CHAPTERS[chapter]
+    own = project.parameters(chapter)
     for name, _ in pairs:
         if name not in own:
             raise UnknownName(f"parameter of the chapter {chapter!r}", name, own)
@@ -89,18 +64,17 @@ def check(chapter: str, given: dict) -> None:
 
     Raises as `backbones.check`, `datasets.load` and `resources.check`, and NoRecords where there is nothing to compare.
     """
-    if chapter == "compare":
-        _need_records(config.run_dir(config.make(**given)))
-    own, p = config.CHAPTERS[chapter], config.make(**given)
+    own, p = project.parameters(chapter), config.make(**given)
+    if "dataset" not in own:
+        _need_records(config.run_dir(p))
     named = config.split(p.backbones) if "backbones" in own else [p.backbone] if "backbone" in own else []
     for backbone in named:
         backbones.check(dataclasses.replace(p, backbone=backbone))
     if "dataset" in own and not datasets.fetched(p):
         datasets.load(p)
     for name in ("attack", *(["adversarial_attack"] if chapter == "adversarial" else [])):
-        if name in own:
-            if getattr(p, name) in catalog.ATTACKS:  # a recipe of the reader's own is looked at when it is imported
-                resources.check(p.resources, p.network, getattr(p, name))
+        if name in own and getattr(p, name) in catalog.ATTACKS:  # the reader's own is looked at when it is imported
+            resources.check(p.resources, p.network, getattr(p, name))
 
 
 def _need_records(run_dir: Path) -> None:
@@ -122,9 +96,9 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
     `given` overrides the profile's parameters; one that is a name of the grid narrows the grid to
     it.  Raises UnknownName for an unknown profile or parameter, BadParameter for a bad value.
     """
-    if profile not in catalog.PROFILES:
-        raise UnknownName("profile", profile, catalog.PROFILES)
-    entry, given = catalog.PROFILES[profile], dict(given or {})
+    if profile not in profiles.PROFILES:
+        raise UnknownName("profile", profile, profiles.PROFILES)
+    entry, given = profiles.PROFILES[profile], dict(given or {})
     for name, content in given.items():
         config.check(name, content)
     grid = {name: (given[name],) if name in given else choices for name, choices in entry.grid.items()}
@@ -134,7 +108,12 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
     first = {"dataset": grid["dataset"][0], "attack": grid["attack"][0]}
     jobs.insert(1, _job("architectures", entry, given, first))  # long: begins at once, with what no other chapter makes
     records = tuple(j.name for j in jobs)
-    return [*jobs, _job("compare", entry, given, {}, reads=records)]
+    return jobs + [_job(name, entry, given, {}, reads=records) for name in _readers()]
+
+
+def _readers() -> list[str]:
+    """The chapters that read what the others recorded: those without a data set."""
+    return [name for name in project.chapters() if "dataset" not in project.parameters(name)]
 
 
 def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Job]:
@@ -151,8 +130,8 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
         jobs.append(_job("attack", entry, given, values, (quantize, train) if "adversarial" in targets else (quantize,)))
     controls = _job("controls", entry, given, model | {"attack": attacks[0]}, (quantize,))
     aware = _job("aware", entry, given, model | {"attack": attacks[0]}, (controls,))  # which made the other seed
-    others = [_job(name, entry, given, model | {"attack": attacks[0]}, (quantize,)) for name in ("bitwidths", "ensembles")]
-    jobs += [controls, aware, *others]
+    others = [name for name in project.chapters() if name not in (*PLACED, *_readers())]
+    jobs += [controls, aware, *(_job(name, entry, given, model | {"attack": attacks[0]}, (quantize,)) for name in others)]
     return jobs
 
 
@@ -162,9 +141,9 @@ def _job(chapter: str, entry, given: dict, values: dict, after=(), reads=()) -> 
     for content in values.values():
         found |= entry.per.get(content, {})
     found |= given | values
-    own = {name: found[name] for name in config.CHAPTERS[chapter] if name in found}
+    own = {name: found[name] for name in project.parameters(chapter) if name in found}
     changed = {name: content for name, content in own.items() if content != config.FIELDS[name].default}
-    parts = [TEMPLATES[chapter], *(str(values[name]) for name in NAMED if name in values)]
+    parts = [project.chapter(chapter).stem, *(str(values[name]) for name in NAMED if name in values)]
     name = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts)
     return Job(chapter, name, changed, tuple(j.name for j in after), tuple(reads))
 
@@ -172,12 +151,6 @@ def _job(chapter: str, entry, given: dict, values: dict, after=(), reads=()) -> 
 def default_jobs(jobs: list[Job]) -> dict[str, Job]:
     """The job of each chapter whose executed copy is the chapter's page in the book: the first of the plan."""
     return {job.chapter: job for job in reversed(jobs)}
-
-
-def code(path: Path) -> list[str]:
-    """The code cells of a notebook."""
-    cells = json.loads(Path(path).read_text("utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def sources() -> list[Path]:
@@ -248,7 +221,7 @@ def _executed(chapter: str, given: dict, stream: Relay):
     try:
         with tempfile.TemporaryDirectory(prefix="qr-") as room:
             return papermill.execute_notebook(
-                str(template(chapter)), None, parameters=given, cwd=str(config.project()), progress_bar=False,
+                str(project.chapter(chapter)), None, parameters=given, cwd=str(project.folder()), progress_bar=False,
                 kernel_name="python3", kernel_manager_class=_manager(room),
                 extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
                 stdout_file=stream, stderr_file=stream,

@@ -53,7 +53,7 @@ def errors_of_the_package() -> dict[str, type]:
 
 def parts(error: type) -> dict[str, str]:
     """What an error's docstring says under each of `PARTS`."""
-    text = " ".join(inspect.getdoc(error).split())
+    text = " ".join((inspect.getdoc(error) or "").split())
     found = re.split(rf"({'|'.join(PARTS)}): ", text)[1:]
     return dict(zip(found[::2], (said.strip() for said in found[1::2]), strict=True))
 

@@ -212,7 +212,14 @@ def read_trec(folder: Path) -> dict[str, Rows]:
     return carve(rows["train"]) | {"test": rows["test"]}
 
 
-READERS = {"sst2": read_sst2, "mr": read_mr, "emotion": read_emotion, "agnews": read_agnews, "trec": read_trec}
+READERS = {
+    "sst2": read_sst2,
+    "mr": read_mr,
+    "emotion": read_emotion,
+    "agnews": read_agnews,
+    "trec": read_trec,
+}
+"""Published data sets: a function of the folder with the files each."""
 
 
 # Loading --------------------------------------------------------------------------------------------------------------
@@ -234,6 +241,8 @@ def read(name: str, network: bool = False) -> dict[str, Rows]:
         if not (Path(root) / name).is_dir():
             raise MissingResource(f"{Path(root) / name} is missing; put the published files there (the page Data says which) or set network=True")
         return READERS[name](Path(root) / name)
+    if name not in HUB:
+        raise MissingResource(f"the dataset {name!r} is not on the hub; set QRSUPPORT_DATA to a directory that holds the published files")
     if not network:
         raise NoNetwork(
             f"the dataset {name!r} is not part of the package; set network=True to fetch it from the Hugging Face hub, "
@@ -281,7 +290,9 @@ def load(p: Parameters) -> Dataset:
     if p.train_limit:
         train = splits["train"]
         kept = sorted(sample(train, p.train_limit, 0))
-        splits["train"] = Split(*(tuple(column[i] for i in kept) for column in (train.texts, train.labels, train.ids)))
+        splits["train"] = Split(
+            tuple(train.texts[i] for i in kept), tuple(train.labels[i] for i in kept), tuple(train.ids[i] for i in kept)
+        )
     return Dataset(name, names, **splits, evaluation=evaluation)
 
 

@@ -51,7 +51,7 @@ def parse_lexicon(text: str, where: str = "lexicon.tsv") -> tuple[Concept, ...]:
         fields = line.split("\t")
         if len(fields) != 4 or fields[1] not in POS or fields[2] not in CLASSES or not fields[3].split():
             raise BadData(f"{where}, line {number}: {line!r} is not concept, part of speech, class and words")
-        found.append(Concept(*fields[:3], tuple(fields[3].split())))
+        found.append(Concept(fields[0], fields[1], fields[2], tuple(fields[3].split())))
     return tuple(found)
 
 
@@ -143,10 +143,10 @@ def clause(writer: Writer, rules: dict, side: int, negation: float) -> str:
     """One clause of `side`, this share of them by negation."""
     if writer.chance(negation):
         usual, unusual = grammar.NEGATED if side else grammar.NEGATED[::-1]
-        kind, only = (usual if writer.chance(USUAL) else unusual), grammar.NEGATED_ONLY
+        forms = (usual if writer.chance(USUAL) else unusual) + grammar.NEGATED_ONLY[1 - side]
     else:
-        kind, only = grammar.PLAIN, grammar.PLAIN_ONLY
-    return writer.fill(writer.pick(kind + only[1 - side]), rules)
+        forms = grammar.PLAIN + grammar.PLAIN_ONLY[1 - side]
+    return writer.fill(writer.pick(forms), rules)
 
 
 def review(writer: Writer, side: int) -> str:

@@ -169,7 +169,8 @@ def _split_files(folder: Path) -> dict[str, Path]:
         here = [f for f in files if f.stem.lower() in names]
         if len(here) > 1:
             raise BadData(f"{folder} holds {' and '.join(f.name for f in here)}: which is the {split} split?")
-        found |= {split: f for f in here}
+        if here:
+            found[split] = here[0]
     lacking = [split for split in ("train", "test") if split not in found]
     if lacking:
         raise MissingResource(
@@ -282,9 +283,9 @@ def _column(where: str, name: str, header: list[str], place: int) -> str:
     """`name` if it is one of the columns in `header`; else raises BadData with those there are."""
     if name in header:
         return name
-    near = get_close_matches(name, header, n=1, cutoff=0.5)
+    close = get_close_matches(name, header, n=1, cutoff=0.5)
     there = ", ".join(repr(column[:SHOWN]) for column in header[:20])
-    near = f"did you mean {near[0]!r}? " if near else ""
+    near = f"did you mean {close[0]!r}? " if close else ""
     raise BadData(
         f"{where}: no column {name!r}; the columns are {there}; {near}set {('text_column', 'label_column')[place]}"
     )

@@ -60,7 +60,7 @@ def read_hub(name: str, fetch: Callable[[str, str], Iterable[dict]] = fetch) -> 
         rows = []
         for number, row in enumerate(fetch(repository, there)):
             text, label = row.get(column), row.get(target)
-            if not isinstance(text, str) or label not in classes:
+            if not isinstance(text, str) or label is None or label not in classes:
                 raise BadData(f"{repository} ({there}), row {number}: {row!r} is not a {column!r} and a known label")
             rows.append((text.strip(), int(label)))
         if not rows:

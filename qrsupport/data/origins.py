@@ -167,7 +167,7 @@ def table(datasets: bool) -> list[dict]:
     rows = []
     for name, source in SOURCES.items():
         if source.is_dataset == datasets:
-            sizes = dict(zip(("train", "validation", "test"), source.sizes or ()))
+            sizes = dict(zip(("train", "validation", "test"), source.sizes or (), strict=False))
             about = {"what": source.what, "format": source.layout, "from": source.origin, "licence": source.licence}
             rows.append({"name": name, **sizes, **about})
     return rows

@@ -50,7 +50,8 @@ def read_log(path: Path) -> list[Pair]:
             except (KeyError, TypeError, ValueError) as e:
                 raise BadData(f"{path}:{rows.line_num}: not a row of an attack log ({e})") from e
             if result != "Skipped":
-                found.append(Pair(*(CHANGED.sub(r"\1", text) for text in texts), swaps, result == "Successful"))
+                before, after = (CHANGED.sub(r"\1", text) for text in texts)
+                found.append(Pair(before, after, swaps, result == "Successful"))
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import config, offline
+from .. import config
 from ..attacks import wiring
 from ..data import datasets
 from ..lexicons import resources, sources, universal, word_encoder
@@ -114,7 +114,7 @@ def published(folder: Path, window: int = 15) -> list[tuple[str, str]]:
     for pairs in coverage.logs(folder, "").values():
         for pair in pairs:
             texts = [AttackedText(text) for text in (pair.before, pair.after)]
-            places = [i for i, (a, b) in enumerate(zip(*(t.words for t in texts))) if a != b]
+            places = [i for i, (a, b) in enumerate(zip(*(t.words for t in texts), strict=False)) if a != b]
             if len(pair.swaps) == len(places) == 1 and texts[0].num_words == texts[1].num_words >= window:
                 found.append(tuple(t.text_window_around_index(places[0], window) for t in texts))
     return sorted(set(found))
@@ -124,9 +124,9 @@ def similarities(one: word_encoder.Encoder, windows: list[tuple[str, str]]) -> t
     """The angular similarity of each pair of windows, and the milliseconds that a distinct window took."""
     distinct = list(dict.fromkeys(w for pair in windows for w in pair))
     start = time.perf_counter()
-    vectors = dict(zip(distinct, one.encode(distinct)))
+    vectors = dict(zip(distinct, one.encode(distinct), strict=True))
     spent = 1000 * (time.perf_counter() - start) / max(1, len(distinct))
-    before, after = (np.stack([vectors[w] for w in side]) for side in zip(*windows))
+    before, after = (np.stack([vectors[w] for w in side]) for side in zip(*windows, strict=True))
     return word_encoder.angular(before, after), spent
 
 
@@ -136,9 +136,10 @@ def compare(p: config.Parameters, logs: Path | None = None) -> list[dict]:
     `logs`: a folder of published logs of TextFooler; then also how many of their single substitutions pass.
     """
     recipe, texts, windows = candidates(p)
+    data, _ = sources.data_files(*(word_encoder.STS.format(part) for part in ("dev", "test")))
     theirs, rows = published(logs) if logs else [], []
     for name, one in all_encoders().items():
-        grades = word_encoder.calibrate(one, offline.data_dir())
+        grades = word_encoder.calibrate(one, data)
         own = isinstance(one, universal.Universal)
         threshold = recipe if own else grades["threshold"]
         found, spent = similarities(one, windows)
@@ -164,7 +165,7 @@ def compare(p: config.Parameters, logs: Path | None = None) -> list[dict]:
 def measure(p: config.Parameters, textfooler: Path | None = None, spaces: Path | None = None) -> dict:
     """What `qrsupport candidates` writes, numbers and names: `encoders` of `compare`; and, from published logs by
     search space in the folder `spaces`, `coverage` of `coverage.measure` and `added` of `coverage.beyond`."""
-    found = {"parameters": {name: getattr(p, name) for name in ("dataset", "resources", "n", "attack_seed")},
+    found: dict = {"parameters": {name: getattr(p, name) for name in ("dataset", "resources", "n", "attack_seed")},
              "versions": {name: version(name) for name in VERSIONS}, "coverage": [], "added": {}}  # fmt: skip
     if spaces:
         found |= {"coverage": coverage.measure(spaces), "added": coverage.beyond()}

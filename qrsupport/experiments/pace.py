@@ -12,28 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import config, store
+from .. import catalog, config, store
 from ..data import datasets
 from ..quantization import export, victim
 from ..training import backbones
 
 TOKENS, STEP = 28, 8
 """Tokens of a measured text; examples of a measured step."""
-BASE = (12, 768, 12)
-SHAPES = {
-    "minilm-l6": (6, 384, 12),
-    "mpnet-base": BASE,
-    "bert-small": (backbones.LAYERS, backbones.WIDTH, backbones.HEADS),
-    "distilbert-small": (backbones.LAYERS, backbones.WIDTH, backbones.HEADS),
-    "t5-mini": (2 * backbones.LAYERS, backbones.WIDTH, backbones.HEADS),
-    "switch-mini": (backbones.LAYERS, backbones.WIDTH, backbones.HEADS),
-    "bert-base-uncased": BASE,
-    "distilbert-base-uncased": (6, 768, 12),
-    "bert-large-uncased": (24, 1024, 16),
-    "t5-base": (24, 768, 12),
-    "google/switch-base-8": BASE,
-}
-"""Layers (of encoder and decoder), width and heads of the backbones in the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +36,7 @@ class Pace:
 
 def shape(backbone: str) -> tuple[int, int, int]:
     """Layers, width and heads; BERT-base's for a backbone that is not in the catalogue."""
-    return SHAPES.get(backbone, BASE)
+    return catalog.BACKBONES[backbone].shape if backbone in catalog.BACKBONES else catalog.BackboneEntry.shape
 
 
 def weights(size: tuple[int, int, int]) -> int:
@@ -86,8 +71,8 @@ def measure(size: tuple[int, int, int]) -> Pace:
         p = config.make(run_dir=room, backbone="bert-small")
         checkpoint = Path(room) / "checkpoint"
         tuning = _tuning(_write(size, checkpoint))
-        asked = [_asking(executable(p, checkpoint, variant)) for variant in ("fp32", "int8-dynamic")]
-    return Pace(*asked, tuning)
+        fp32, int8 = (_asking(executable(p, checkpoint, variant)) for variant in ("fp32", "int8-dynamic"))
+    return Pace(fp32, int8, tuning)
 
 
 def executable(p: config.Parameters, checkpoint: Path, variant: str) -> Path:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import catalog, config, records
+from .. import catalog, config, project, records
 from ..attacks import tasks
 from ..book import build, chapters
 from ..data import embedded, origins
@@ -19,6 +19,8 @@ from . import pace
 QUERIES = "book/results/queries.json"
 VOCABULARY = 30_522
 CONTENT = ("fp32", "int8-dynamic")
+COUNTED = (*chapters.PLACED, "bitwidths", "ensembles", "compare")
+"""Chapters whose attacks and fine-tunings `attacks_of` and `tunings_of` know."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +122,7 @@ def examples(p: config.Parameters) -> int:
     """How many training examples a fine-tuning goes over, in all its epochs."""
     p = config.settled(p)
     published = origins.SOURCES.get(p.dataset)
-    size = published.sizes[0] if published else embedded.SIZES["train"]
+    size = published.sizes[0] if published and published.sizes else embedded.SIZES["train"]
     return min(size, p.train_limit or size) * p.epochs
 
 
@@ -133,7 +135,7 @@ def observed(run_dir: Path) -> list[dict]:
                 groups.setdefault((r.dataset, r.backbone, r.attack, r.resources), []).append(r.queries)
     names = ("dataset", "backbone", "attack", "resources")
     return [
-        dict(zip(names, key)) | {"n": len(q), "queries": round(statistics.fmean(q), 1), "source": "this run directory"}
+        dict(zip(names, key, strict=True)) | {"n": len(q), "queries": round(statistics.fmean(q), 1), "source": "this run directory"}
         for key, q in sorted(groups.items())
     ]
 
@@ -188,17 +190,17 @@ def plan(profile: str, given: dict, budget: float, say: Callable[[str], None]) -
     from .. import store
 
     jobs, run_dir = chapters.plan(profile, given), build.runs(profile, given)
-    file = config.project() / QUERIES
+    file = project.folder() / QUERIES
     known = observed(run_dir) + (store.read_json(file) if file.is_file() else [])
     attacked, tuned = attacks(jobs, run_dir, known), tunings(jobs, run_dir)
     names = sorted({a.p.backbone for a in attacked} | {t.p.backbone for t in tuned})
     speeds = pace.paces(names, budget, say)
-    rows = [
+    rows: list[dict] = [
         {"dataset": a.p.dataset, "backbone": a.p.backbone, "variant": a.variant, "attack": a.p.attack,
          "for": purpose(a), "n": a.p.n, "there": a.there, "queries": round(a.asked), "hours": seconds(a, speeds[a.p.backbone]) / 3600}
         for a in attacked
     ]  # fmt: skip
-    tuning = [
+    tuning: list[dict] = [
         {"dataset": t.p.dataset, "backbone": t.p.backbone, "checkpoint": t.which, "examples": t.examples,
          "hours": t.examples * speeds[t.p.backbone].tuning / 3600}
         for t in tuned
@@ -206,7 +208,7 @@ def plan(profile: str, given: dict, budget: float, say: Callable[[str], None]) -
     totals = {"queries": sum(r["queries"] for r in rows), "attack_hours": sum(r["hours"] for r in rows),
               "tuning_hours": sum(r["hours"] for r in tuning), "gigabytes": gigabytes(attacked, tuned)}  # fmt: skip
     return {"run_dir": str(run_dir), "jobs": len(jobs), "attacks": rows, "tunings": tuning, "totals": totals,
-            "assumptions": assumptions(attacked, speeds)}  # fmt: skip
+            "assumptions": assumptions(attacked, speeds) + uncounted(jobs)}  # fmt: skip
 
 
 def assumptions(attacked: list[Attack], speeds: dict[str, pace.Pace]) -> list[str]:
@@ -227,6 +229,12 @@ def assumptions(attacked: list[Attack], speeds: dict[str, pace.Pace]) -> list[st
         "every query is asked anew, though the engine remembers those of one example; encoders and candidates cost nothing",
         "simulated variants cost as fp32; the examples that adversarial training adds, replays and clean predictions cost nothing",
     ]
+
+
+def uncounted(jobs: list[chapters.Job]) -> list[str]:
+    """A line for each chapter of which only the fine-tuning of its model is counted."""
+    names = {job.chapter for job in jobs if job.chapter not in COUNTED}
+    return [f"the chapter {name} is counted without its attacks" for name in sorted(names)]
 
 
 def shown(found: dict, cores: int) -> str:

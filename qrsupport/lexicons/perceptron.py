@@ -2,7 +2,7 @@
 
 `nltk.pos_tag` scores every class for every word in dictionaries.  Here the weights of a feature
 are one row over the classes, and the tag of a word, which depends on its neighbours and on the two
-tags before it, is remembered.  `tests/test_perceptron.py` compares the tags with NLTK's.
+tags before it, is remembered.  `tests/test_tagging.py` compares the tags with NLTK's.
 """
 
 from functools import lru_cache

@@ -5,12 +5,10 @@ beside it, into `sums.json`, and compared at every later use.  TextAttack ships 
 pickles; they are read by `tables`, which builds containers, strings and numbers and nothing else.
 """
 
-import http.client
 import importlib.util
 import io
 import pickle
-import urllib.error
-import urllib.request
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -55,7 +53,7 @@ def _checked(name: str, url: str, folder: Path) -> str:
         if not isinstance(known, dict):
             raise StaleArtefact(f"{sums} does not hold the SHA-256 of files; delete it")
         if not path.is_file():
-            store.write_bytes(path, _get(url))
+            _get(url, path)
         digest = store.sha256(path)
         if known.setdefault(name, digest) != digest:
             raise StaleArtefact(
@@ -66,23 +64,17 @@ def _checked(name: str, url: str, folder: Path) -> str:
     return digest
 
 
-def _get(url: str) -> bytes:
-    """The content at `url`, with a progress bar.  Raises NoNetwork if it cannot be had."""
-    from tqdm.auto import tqdm
+def _get(url: str, path: Path) -> None:
+    """Writes the content at `url` to `path`, whole or not at all, with a progress bar.  Raises NoNetwork if it cannot be had."""
+    import pooch
+    import requests
 
-    try:
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            total = int(answer.headers.get("Content-Length") or 0) or None
-            content = io.BytesIO()
-            with tqdm(total=total, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[1]) as bar:
-                while chunk := answer.read(1 << 20):
-                    content.write(chunk)
-                    bar.update(len(chunk))
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as e:
-        raise NoNetwork(f"cannot fetch {url}: {e}") from e
-    if total and content.tell() != total:
-        raise NoNetwork(f"cannot fetch {url}: it broke off after {content.tell()} of {total} bytes; try again")
-    return content.getvalue()
+    print(f"fetching {url}", file=sys.stderr)
+    with store.writing(path) as file:
+        try:
+            pooch.HTTPDownloader(progressbar=True, chunk_size=2**20, timeout=60)(url, file, None)
+        except (requests.RequestException, ValueError) as e:
+            raise NoNetwork(f"cannot fetch {url}: {e}") from e
 
 
 class _Tables(pickle.Unpickler):

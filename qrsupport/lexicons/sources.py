@@ -302,15 +302,3 @@ LOADERS = {
         "language_model": _published_language_model,
     },
 }
-
-
-def calibration(folder: Path | None = None):
-    """The calibration of the local encoder as a DataFrame: one row for STS-B dev, one for test.
-
-    `folder`: the built encoder; by default that of the local resource set, built if need be.
-    """
-    import pandas as pd
-
-    if folder is None:
-        folder = encoder_folder()[0]
-    return pd.DataFrame(json.loads((folder / "calibration.json").read_text("utf-8"))["parts"]).set_index("part")

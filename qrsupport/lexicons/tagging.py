@@ -24,8 +24,8 @@ CLOSED = {
     "now then almost also ever",
     "NUM": "two three four five six seven eight nine ten hundred thousand million",
 }
-TAGS = {word: tag for tag, words in CLOSED.items() for word in words.split()} | {"my": "PRON", "your": "PRON"}
-TAGS |= {word: "PRON" for word in ("his", "its", "our", "their")}
+TAGS = {word: tag for tag, words in CLOSED.items() for word in words.split()}
+TAGS |= dict.fromkeys(("my", "your", "his", "its", "our", "their"), "PRON")
 SUFFIXES = (
     ("ADV", ("ly",)),
     ("NOUN", ("ness", "ment", "tion", "sion", "ity", "ship", "ism", "ist", "ance", "ence", "er", "or")),

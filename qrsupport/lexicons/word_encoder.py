@@ -24,7 +24,7 @@ from ..errors import BadData, MissingResource
 WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 REVIEWS = "imdb/unsup.jsonl.gz"
 STS = "sts/stsbenchmark/sts-{}.csv"
-MADE = {
+MADE: dict = {
     "reviews": 25_000,
     "window": 5,
     "least": 10,
@@ -34,7 +34,7 @@ MADE = {
     "sif": 1e-4,
     "version": 1,
 }
-SHARES = {"word": 1.5, "concept": 3.0, "stop word": 0.2, "dimensions": 64}
+SHARES: dict = {"word": 1.5, "concept": 3.0, "stop word": 0.2, "dimensions": 64}
 SIMILAR = 4.0
 """STS-B grades from here on count as "means the same": only unimportant details differ."""
 
@@ -149,7 +149,7 @@ def read_reviews(path: Path, most: int):
     number = 0
     try:
         with gzip.open(path, "rb") as f:
-            for number, line in enumerate(itertools.islice(f, most), 1):
+            for number, line in enumerate(itertools.islice(f, most), 1):  # noqa: B007  named in the errors below
                 yield words(json.loads(line)["text"].replace("<br />", " "))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise BadData(f"{path}:{number}: not JSON with a text ({e})") from e
@@ -240,7 +240,7 @@ def youden(similarities: np.ndarray, same: np.ndarray) -> tuple[float, float]:
 
 def calibrate(encoder: Encoder, data: Path) -> dict:
     """Threshold from STS-B dev (grades of at least SIMILAR against the rest), and how it does on dev and test."""
-    found = {"threshold": 0.0, "parts": []}
+    found: dict = {"threshold": 0.0, "parts": []}
     for part in ("dev", "test"):
         grades, left, right = read_sts(data / STS.format(part))
         similarities, same = angular(encoder.encode(left), encoder.encode(right)), grades >= SIMILAR

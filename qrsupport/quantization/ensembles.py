@@ -24,7 +24,7 @@ class Ensemble:
     members' digests, the rule and the seed.
     """
 
-    def __init__(self, path: Path, rule: str, members: Sequence["victim.Victim"], seed: int = 0):
+    def __init__(self, path: Path, rule: str, members: Sequence, seed: int = 0):
         self.path, self.rule, self.members, self.seed = Path(path), rule, list(members), seed
         if rule not in RULES:
             raise BadCheckpoint(f"{path} has the unknown rule {rule!r}; it must be one of {', '.join(RULES)}")
@@ -54,7 +54,7 @@ def digest(rule: str, seed: int, members: list[str]) -> str:
     return config.key([rule, seed, members])
 
 
-def same_labels(members: Sequence["victim.Victim"]) -> None:
+def same_labels(members: Sequence) -> None:
     """Raises BadCheckpoint naming two of the classifiers if they have different labels, or if there is none."""
     if not members:
         raise BadCheckpoint("an ensemble needs at least one member")

@@ -140,7 +140,7 @@ def _positional(model, names):
             self.model = model
 
         def forward(self, *given):
-            return self.model(**dict(zip(names, given)), return_dict=True).logits
+            return self.model(**dict(zip(names, given, strict=True)), return_dict=True).logits
 
     return Positional().eval()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import catalog, config
+from .. import catalog
 from ..data import datasets
 from ..errors import BadParameter
 from . import batching, classifiers, export, simulate, victim, weights
@@ -138,7 +138,7 @@ def simulated(p, dataset, source: Path, target: Path, weights: int | None, activ
     return simulate.rewrite(source / "model.onnx", target, weights, activations)
 
 
-MADE: dict[str, Callable[[config.Parameters, datasets.Dataset, Path, Path], dict]] = {
+MADE: dict[str, Callable[..., dict]] = {
     "int8-dynamic": dynamic,
     "int8-dynamic-channel": partial(dynamic, per_channel=True, reduce_range=False, weight_type="QInt8"),
     "int8-dynamic-unsigned": partial(dynamic, per_channel=False, reduce_range=False, weight_type="QUInt8"),
@@ -149,6 +149,7 @@ MADE: dict[str, Callable[[config.Parameters, datasets.Dataset, Path, Path], dict
     "int8-weights": partial(weight_only, bits=8),
     "int4-weights": partial(weight_only, bits=4),
     "fp16": half,
-} | {name: partial(simulated, weights=w, activations=a) for name, (w, a) in catalog.SWEEP.items()}
+    **{name: partial(simulated, weights=w, activations=a) for name, (w, a) in catalog.SWEEP.items()},
+}
 PROBES = {f"int{bits}-weights": partial(_lacks_n_bits, bits) for bits in (4, 8)}
 """Why a precision cannot run on this machine, empty if it can; those not named run wherever ONNX Runtime does."""

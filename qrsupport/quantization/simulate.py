@@ -1,11 +1,12 @@
 """Quantization at any width, simulated: an ONNX file whose weights and activations are rounded as integers would be.
 
-What is rounded, and how, is that of ONNX Runtime's dynamic quantization, so that 8 bits can be
-checked against its kernel.  One scale a tensor.  Weights (constant operands) of MatMul and Gemm:
-symmetric, 2 ** (bits - 1) - 1 steps on either side of zero.  Weights of Gather (embeddings), and
-activations (the other operand of a MatMul or Gemm with a weight): asymmetric, 2 ** bits levels over
-the range of the tensor and zero.  Texts are asked one at a time, so that is one range a text.
-Arithmetic, biases, normalization and the products of attention stay in 32-bit floating point.
+The formula is that of `training.formula`.  What is rounded by it is that of ONNX Runtime's dynamic
+quantization, so that 8 bits can be checked against its kernel.  One scale a tensor.  Weights
+(constant operands) of MatMul and Gemm: symmetric, 2 ** (bits - 1) - 1 steps on either side of zero.
+Weights of Gather (embeddings), and activations (the other operand of a MatMul or Gemm with a
+weight): asymmetric, 2 ** bits levels over the range of the tensor and zero.  Texts are asked one at
+a time, so that is one range a text.  Arithmetic, biases, normalization and the products of
+attention stay in 32-bit floating point.
 
 The file stores a weight's integers; ONNX Runtime turns them into floats once, when it loads the file.
 """
@@ -17,24 +18,13 @@ import numpy as np
 
 from .. import catalog
 from ..errors import BadCheckpoint, BadParameter
+from ..training import formula
 from . import weights as borrowed
 
 LOW, HIGH = catalog.LOWEST_BITS, catalog.HIGHEST_BITS
 WEIGHT = {"MatMul": 1, "Gemm": 1, "Gather": 0}
 """Which input of an operation is its weight if it is constant."""
-TINY = 1e-30
 SCALE_BYTES = 4
-ROUNDING = (
-    ("ReduceMin", ("x",), "min"), ("Min", ("min", "round/zero"), "low"),
-    ("ReduceMax", ("x",), "max"), ("Max", ("max", "round/zero"), "high"),
-    ("Sub", ("high", "low"), "range"), ("Max", ("range", "round/tiny"), "some"),
-    ("Div", ("some", "round/levels"), "scale"), ("Neg", ("low",), "depth"),
-    ("Div", ("depth", "scale"), "offset"), ("Round", ("offset",), "point"),
-    ("Div", ("x", "scale"), "units"), ("Round", ("units",), "whole"),
-    ("Add", ("whole", "point"), "code"), ("Clip", ("code", "round/zero", "round/levels"), "kept"),
-    ("Sub", ("kept", "point"), "signed"), ("Mul", ("signed", "scale"), "rounded"),
-)  # fmt: skip
-"""From an activation to itself rounded, as DynamicQuantizeLinear and back: half to even, zero exact."""
 
 
 def check_bits(bits: int | None) -> None:
@@ -51,7 +41,8 @@ def rewrite(source: Path, target: Path, weights: int | None, activations: int | 
     """
     import onnx
 
-    check_bits(weights), check_bits(activations)
+    for bits in (weights, activations):
+        check_bits(bits)
     model = borrowed.load(source)
     constants = {t.name: t for t in model.graph.initializer}
     used = {n.input[WEIGHT[n.op_type]]: n.op_type for n in model.graph.node if n.op_type in WEIGHT}
@@ -73,18 +64,17 @@ def rewrite(source: Path, target: Path, weights: int | None, activations: int | 
 
 def symmetric_codes(weight: np.ndarray, bits: int):
     """(integers of `weight`, their zero point 0, their scale): 2 ** bits - 1 levels around zero, one scale a tensor."""
-    steps = np.float32(2 ** (bits - 1) - 1)
-    scale = np.float32(max(np.abs(weight).max(initial=0.0), TINY)) / steps
-    return np.clip(np.rint(weight / scale), -steps, steps).astype(np.int8 if bits <= 8 else np.int16), np.float32(0), scale
+    return _codes(weight, bits, formula.SYMMETRIC, np.int8 if bits <= 8 else np.int16)
 
 
 def asymmetric_codes(weight: np.ndarray, bits: int):
     """(integers of `weight`, their zero point, their scale): 2 ** bits levels over its range and zero, one scale a tensor."""
-    low, high, levels = weight.min(initial=0.0), weight.max(initial=0.0), np.float32(2**bits - 1)
-    scale = np.float32(max(high - low, TINY)) / levels
-    point = np.rint(-low / scale)
-    codes = np.clip(np.rint(weight / scale) + point, 0, levels)
-    return codes.astype(np.uint8 if bits <= 8 else np.uint16), np.float32(point), scale
+    return _codes(weight, bits, formula.ASYMMETRIC, np.uint8 if bits <= 8 else np.uint16)
+
+
+def _codes(weight: np.ndarray, bits: int, steps, kind: type):
+    found = formula.evaluate(steps, formula.constants(bits) | {"x": weight}, formula.NUMPY)
+    return found["kept"].astype(kind), np.float32(found["point"]), np.float32(found["scale"])
 
 
 def levels(bits: int) -> dict[str, int]:
@@ -96,7 +86,8 @@ def levels(bits: int) -> dict[str, int]:
 
 def values(codes: np.ndarray, point: np.float32, scale: np.float32) -> np.ndarray:
     """The numbers that integers stand for, float32."""
-    return (codes.astype(np.float32) - point) * scale
+    given = {"kept": codes.astype(np.float32), "point": point, "scale": scale}
+    return formula.evaluate(formula.VALUES, given, formula.NUMPY)["rounded"]
 
 
 def _is_weight(tensor) -> bool:
@@ -108,19 +99,15 @@ def _round_weight(graph, tensor, bits: int, codes) -> int:
 
     Returns by how many bytes integers of so many bits are larger than the floats were.
     """
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
 
     name, weight = tensor.name, numpy_helper.to_array(tensor)
     parts = dict(zip(("codes", "point", "scale"), codes(weight, bits), strict=True))
     graph.initializer.remove(tensor)
     graph.initializer.extend(numpy_helper.from_array(np.asarray(v), f"{name}/{part}") for part, v in parts.items())
-    steps = (
-        ("Cast", (f"{name}/codes",), f"{name}/units", {"to": 1}),  # 1: FLOAT
-        ("Sub", (f"{name}/units", f"{name}/point"), f"{name}/signed", {}),
-        ("Mul", (f"{name}/signed", f"{name}/scale"), name, {}),
-    )
-    for at, (kind, given, out, more) in enumerate(steps):
-        graph.node.insert(at, helper.make_node(kind, given, [out], name=out, **more))
+    steps, names = (("Cast", ("codes",), "kept"), *formula.VALUES), {"kept": f"{name}/units", "rounded": name}
+    for at, node in enumerate(operations(name, steps, {"Cast": {"to": 1}}, names)):  # 1: FLOAT
+        graph.node.insert(at, node)
     return (weight.size * bits + 7) // 8 + SCALE_BYTES - weight.nbytes
 
 
@@ -129,9 +116,10 @@ def _round_activations(graph, weights: set[str], bits: int) -> None:
     from onnx import numpy_helper
 
     whole = dict.fromkeys(("ReduceMin", "ReduceMax"), {"keepdims": 0})
-    values = {"levels": 2**bits - 1, "zero": 0.0, "tiny": TINY}
-    graph.initializer.extend(numpy_helper.from_array(np.float32(v), f"round/{name}") for name, v in values.items())
-    change_activations(graph, weights, "rounded", lambda name: operations(name, ROUNDING, whole))
+    used = {name for _, inputs, _ in formula.ASYMMETRIC for name in inputs}
+    values = {name: value for name, value in formula.constants(bits).items() if name in used}
+    graph.initializer.extend(numpy_helper.from_array(np.float32(value), name) for name, value in values.items())
+    change_activations(graph, weights, "rounded", lambda name: operations(name, formula.ASYMMETRIC, whole))
 
 
 def change_activations(graph, weights: set[str], new: str, made: Callable[[str], list]) -> None:
@@ -150,17 +138,20 @@ def change_activations(graph, weights: set[str], new: str, made: Callable[[str],
     graph.node.extend(nodes)
 
 
-def operations(name: str, steps, attributes: dict[str, dict]) -> list:
+def operations(name: str, steps, attributes: dict[str, dict], names: dict[str, str] | None = None) -> list:
     """ONNX nodes for `steps`: (operation, inputs, output) each.
 
     The input "x" stands for tensor `name`; one with a slash is a tensor of the whole graph; all other inputs and outputs
-    are put under `name`.  `attributes`: those of each kind of operation.
+    are put under `name`, but for those that `names` calls otherwise.  `attributes`: those of each kind of operation.
     """
     from onnx import helper
 
-    made = []
-    for kind, given, out in steps:
-        inputs = [name if x == "x" else x if "/" in x else f"{name}/{x}" for x in given]
-        more = attributes.get(kind, {})
-        made.append(helper.make_node(kind, inputs, [f"{name}/{out}"], name=f"{name}/{out}", **more))
-    return made
+    known = {"x": name} | (names or {})
+
+    def called(part: str) -> str:
+        return known.get(part) or (part if "/" in part else f"{name}/{part}")
+
+    return [
+        helper.make_node(kind, [called(x) for x in given], [called(out)], name=called(out), **attributes.get(kind, {}))
+        for kind, given, out in steps
+    ]

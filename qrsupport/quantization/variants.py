@@ -10,6 +10,7 @@ import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Source:
     """What a variant is made from: the folder of its checkpoint (none for an ensemble), the data, the folders of other
     variants by name."""
 
-    checkpoint: Path | None
+    checkpoint: Any
     dataset: datasets.Dataset
     variants: dict[str, Path]
 
@@ -154,7 +155,7 @@ def _matched(make, precision: str):
 def _ensemble(p: config.Parameters, name: str, source: Source, room: Path) -> dict:
     """The folder of an ensemble: who its members are."""
     members = {member: classifiers.load(folder) for member, folder in source.variants.items()}
-    whole = ensembles.Ensemble(room, catalog.VARIANTS[name].precision, members.values(), p.seed)
+    whole = ensembles.Ensemble(room, catalog.VARIANTS[name].precision, list(members.values()), p.seed)
     named = [{"variant": n, "folder": m.path.name, "digest": m.digest} for n, m in members.items()]
     about = {"labels": list(whole.labels), "variant": name, "rule": whole.rule, "seed": p.seed, "members": named}
     store.write_json(room / "variant.json", about | {"bytes": whole.bytes})

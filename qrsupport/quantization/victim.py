@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from scipy.special import softmax
 from tokenizers import Tokenizer
 
 from .. import store
@@ -164,9 +165,7 @@ def clean(text: str) -> str:
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax over the last axis in float64, so that rows sum to one within 1e-12."""
-    shifted = np.asarray(logits, np.float64)
-    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
+    return softmax(np.asarray(logits, np.float64), axis=-1)
 
 
 def predict(victim: Victim, texts: Sequence[str], progress: bool = False) -> np.ndarray:
@@ -191,7 +190,7 @@ def _read(path: Path) -> dict:
         if not (path / name).is_file():
             raise BadCheckpoint(f"{path / name} is missing; delete {path} so that it is made again")
     about = store.read_json(path / "variant.json", BadCheckpoint, f"delete {path}")
-    good = isinstance(about, dict) and {
+    good: dict = {} if not isinstance(about, dict) else {
         "labels": _names(about.get("labels")),
         "max_length": _whole(about.get("max_length")) and about["max_length"] > 2,
         "pad_id": _whole(about.get("pad_id")),
@@ -201,7 +200,7 @@ def _read(path: Path) -> dict:
         "bytes": about.get("bytes") is None or _whole(about["bytes"]),
     }
     if not good or not all(good.values()):
-        wrong = ", ".join(name for name in good or () if not good[name]) or "an object was expected"
+        wrong = ", ".join(name for name in good if not good[name]) or "an object was expected"
         raise BadCheckpoint(f"{path / 'variant.json'} is not a variant's ({wrong}); delete {path}")
     return {"bytes": None, "architecture": ""} | about
 

@@ -92,8 +92,8 @@ def _known(lender: Path) -> dict[bytes, tuple[int, int, bool]]:
         start, end = (begin + place for place in entry["data_offsets"])
         values = np.ndarray(entry["shape"], np.float32, content[start:end].tobytes())
         if values.ndim == 2:
-            found[hashlib.sha256(np.ascontiguousarray(values.T)).digest()] = start, end - start, True
-        found[hashlib.sha256(values).digest()] = start, end - start, False
+            found[hashlib.sha256(values.T.tobytes()).digest()] = start, end - start, True
+        found[hashlib.sha256(values.tobytes()).digest()] = start, end - start, False
     return found
 
 

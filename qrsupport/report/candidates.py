@@ -31,8 +31,8 @@ def read(file: Path) -> Candidates:
     """
     content = store.read_json(file)
     try:
-        tables = [pd.DataFrame(content.pop(kind)) for kind in ("encoders", "coverage")]
-        found = Candidates(content, *tables, content.pop("added"))
+        encoders, coverage = (pd.DataFrame(content.pop(kind)) for kind in ("encoders", "coverage"))
+        found = Candidates(content, encoders, coverage, content.pop("added"))
         encoder_table(found), refusals(found), coverage_table(found), coverage_said(found), merging(found)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as e:
         raise StaleArtefact(f"{file} was not written by `qrsupport candidates` ({type(e).__name__}: {e})") from e

@@ -40,10 +40,10 @@ def read(file: Path) -> Measured:
     """
     content = store.read_json(file)
     try:
-        tables = [_rows(content.pop(kind)) for kind in ("grid", "clean", "pairs")]
-        tables[2] = tables[2][tables[2]["protocol"] != "transfer"]
+        grid, clean, pairs = (_rows(content.pop(kind)) for kind in ("grid", "clean", "pairs"))
+        pairs = pairs[pairs["protocol"] != "transfer"]
         controls = _rows(content.pop("controls", [])).reindex(columns=recovery.NAMES)
-        found = Measured(content, *tables, controls)
+        found = Measured(content, grid, clean, pairs, controls)
         about(found), table(found)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise StaleArtefact(f"{file} was not written by `qrsupport measure` ({type(e).__name__}: {e})") from e

@@ -188,7 +188,7 @@ def adversarial_cost(base: dict, adversarial: dict, quantize_seconds: float | No
     `base` and `adversarial` are `store.meta` of the two checkpoints (`seconds`, `attack_seconds`,
     `attack_queries`); `quantize_seconds` the time of the 8-bit quantization.  All in seconds.
     """
-    rows = [
+    rows: list[list] = [
         ["fine-tuning (all start from it)", 0, 0.0, base.get("seconds")],
         ["8-bit quantization", 0, 0.0, quantize_seconds],
         [

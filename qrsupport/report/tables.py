@@ -61,7 +61,7 @@ def _texts(df: pd.DataFrame) -> list[list[str]]:
 
 
 def plain(df: pd.DataFrame) -> str:
-    """`df` as aligned plain text, its index left out."""
+    """`df` as aligned plain text, its index left out; tabulate would make columns two wider than their headings."""
     head, *rows = [[visible(v) for v in row] for row in ([str(c) for c in df.columns], *_texts(df))]
     if not rows:
         return "  ".join(head) + "\n(no rows)"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from .. import config
+from .. import config, project
 
 FOLDER = click.Path(path_type=Path)
 UNITS = click.option("--unit", "names", multiple=True, metavar="NAME", help="Only this unit; repeatable.")
@@ -51,7 +51,7 @@ def status(file, results):
     from . import read, status
 
     plan, _ = _chosen(file, ())
-    found = status.status(plan, results or config.sources() / read.FOLDER)
+    found = status.status(plan, results or project.sources() / read.FOLDER)
     tables.print_table(found.assign(met=found["met"].map({True: "yes", False: "no"})))
     units = found.groupby("unit")["met"].all()
     said = f"{int(units.sum())} of {len(units)} units, {int(found['met'].sum())} of {len(found)} steps of the plan are met"
@@ -76,7 +76,7 @@ def export(names, run_dir, file, out, blind):
     shown = [unit for unit in units if blind or not unit.blind]
     whole = units if names else [unit for unit in shown if plans.noted(folder, unit).get("complete")]
     for unit in whole:
-        for path in published.export(folder, unit, plan.version, out or config.sources() / read.FOLDER):
+        for path in published.export(folder, unit, plan.version, out or project.sources() / read.FOLDER):
             click.echo(path)
     if not whole:
         click.echo(f"no unit is whole under {folder}; name one with --unit to publish what there is of it", err=True)
@@ -94,7 +94,7 @@ def check(name, n, run_dir, file, results):
     from . import check, read
 
     _, (unit,) = _chosen(file, (name,))
-    found = check.check(unit, results or config.sources() / read.FOLDER, run_dir.absolute(), n)
+    found = check.check(unit, results or project.sources() / read.FOLDER, run_dir.absolute(), n)
     tables.print_table(found.table)
     click.echo(found.said)
     click.get_current_context().exit(0 if found.good else 1)

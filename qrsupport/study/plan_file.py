@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import catalog, config, store
+from .. import catalog, config, project, store
 from ..data import embedded, origins
 from ..errors import BadParameter, UnknownName
 
@@ -113,7 +113,7 @@ def read(file: Path | None = None) -> Plan:
     Raises UnknownName for a key or a name that does not exist, with the nearest that does; BadParameter for a value
     that cannot be, a missing key, or a file that is no TOML.
     """
-    file = Path(file or config.sources() / FILE)
+    file = Path(file or project.sources() / FILE)
     try:
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as e:
@@ -179,7 +179,7 @@ def _step(where: str, step, groups: dict) -> Step:
         raise UnknownName(f"step of {where}", does, DOES)
     attacks = config.AIM if does in ("direct", "transfer") else ()
     _keys(f"key of a step {does!r} of {where}", step, ("does", *NEEDS[does], *attacks), NEEDS[does])
-    lists = {name: _variants(f"{name} of {where}", step[name], groups) for name in NAMED if name in step}
+    lists: dict = {name: _variants(f"{name} of {where}", step[name], groups) for name in NAMED if name in step}
     if does == "tune":
         lists["checkpoints"] = tuple(map(_checkpoint, _list(f"checkpoints of {where}", step["checkpoints"])))
     if not attacks:
@@ -256,8 +256,8 @@ def _rates(rates: dict, units: tuple[Unit, ...]) -> dict[str, dict]:
 def split_size(dataset: str, split: str) -> int:
     """Examples of a data set's `train`, `validation` or `test` split."""
     published = origins.SOURCES.get(dataset)
-    sizes = published.sizes if published else tuple(embedded.SIZES.values())
-    return sizes[("train", "validation", "test").index(split)]
+    sizes = published.sizes if published else None
+    return (sizes or tuple(embedded.SIZES.values()))[("train", "validation", "test").index(split)]
 
 
 def parameters(unit: Unit, step: Step, **more) -> config.Parameters:

@@ -51,7 +51,7 @@ def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, worker
 
 def one(unit: plan_file.Unit, work: list[Job], run_dir: Path, workers: int, say: Say, later: float = 0.0) -> list[str]:
     """Does one unit; returns the labels of jobs whose attacks ended in errors.  `later`: hours of the units behind it."""
-    about = {"unit": plan_file.content(unit), "code": {s: provenance.code(s) for s in STAGES}}
+    about: dict = {"unit": plan_file.content(unit), "code": {s: provenance.code(s) for s in STAGES}}
     about = {"commit": provenance.commit(), "complete": False, "jobs": []} | about
     there, file = plan_file.noted(run_dir, unit), plan_file.index(run_dir, unit)
     if there.get("complete") and all(there.get(k) == _plain(about[k]) for k in ("unit", "code")):
@@ -128,8 +128,9 @@ def clean(unit: plan_file.Unit, job: Job, run_dir: Path, workers: int) -> Path:
 def direct(unit: plan_file.Unit, job: Job, run_dir: Path, workers: int) -> Path:
     """A variant attacked itself."""
     p = _parameters(unit, job, run_dir, workers)
-    pipeline.attack(p, *job.names, progress=sys.stderr.isatty())
-    return pipeline.attack_folder(p, *job.names).path
+    (variant,) = job.names
+    pipeline.attack(p, variant, progress=sys.stderr.isatty())
+    return pipeline.attack_folder(p, variant).path
 
 
 def transfer(unit: plan_file.Unit, job: Job, run_dir: Path, workers: int) -> Path:

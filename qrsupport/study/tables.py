@@ -113,7 +113,7 @@ def whole_sets(rows: pd.DataFrame) -> Html:
 def aims(rows: pd.DataFrame) -> Html:
     """Attacks with a further aim: how many succeed."""
     df = transfers.aimed(rows)
-    usual = {name: "" for name in config.AIM}
+    usual = dict.fromkeys(config.AIM, "")
     said = [", ".join(f"{name} {row[name]}" for name in usual if row[name] not in ("", 0, 0.0)) for row in df.to_dict("records")]
     out = _named(df, [*MODEL, "attack", "variant"]).assign(aim=said)
     out["success"] = [_estimate(row, "success") for row in df.to_dict("records")]

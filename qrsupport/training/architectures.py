@@ -47,7 +47,7 @@ class SwitchForSequenceClassification(switch.SwitchTransformersPreTrainedModel):
 
     def _init_weights(self, module):
         super()._init_weights(module)
-        if module is getattr(self, "classifier", None):
+        if "classifier" in self._modules and module is self.classifier:
             module.weight.data.normal_(std=self.config.d_model**-0.5)
             module.bias.data.zero_()
 

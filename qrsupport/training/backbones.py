@@ -12,7 +12,6 @@ from ..data import datasets
 from ..errors import BadCheckpoint, BadParameter, NoNetwork, UnknownName
 from . import given, pretrained
 
-SMALL = ("bert-small", "distilbert-small", "t5-mini", "switch-mini")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY, LAYERS, WIDTH, HEADS, INNER, POSITIONS = 8000, 2, 128, 2, 512, 512
 DROPOUT, EXPERTS = 0.1, 4
@@ -22,7 +21,7 @@ LARGEST = 2**31
 
 def is_small(name: str) -> bool:
     """Whether `name` is one of the package's own, trained from scratch."""
-    return name in SMALL
+    return name in BUILDERS
 
 
 def check(p: config.Parameters) -> None:
@@ -226,7 +225,13 @@ def _switch(tokenizer, labels: dict):
     return architectures.switch_encoder(size, end, LAYERS, WIDTH, HEADS, INNER, DROPOUT, EXPERTS, **labels)
 
 
-BUILDERS = dict(zip(SMALL, (_bert, _distilbert, _t5, _switch), strict=True))
+BUILDERS = {
+    "bert-small": _bert,
+    "distilbert-small": _distilbert,
+    "t5-mini": _t5,
+    "switch-mini": _switch,
+}
+"""The package's own architectures, trained from scratch: a function of (tokenizer, label names) each."""
 
 
 def _pretrained(p: config.Parameters, dataset: datasets.Dataset):

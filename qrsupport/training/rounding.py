@@ -1,4 +1,4 @@
-"""Quantization-aware fine-tuning: a model that rounds while it learns, as `simulate` rounds when it is executed.
+"""Quantization-aware fine-tuning: a model that rounds while it learns, as `simulate` rounds when it is executed: by `formula`.
 
 Forward, weights and activations of linear layers and the weights of embeddings are rounded to so
 many bits; backward, rounding passes the gradient on as if it were not there (straight through).
@@ -9,9 +9,10 @@ one text when the classifier is asked.
 import contextlib
 from functools import partial
 
+from . import formula
+
 BITS = {"qat8": 8, "qat4": 4}
 """Checkpoints that are fine-tuned so, and to how many bits."""
-TINY = 1e-30
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def rounded(model, bits: int | None):
     forms = {torch.nn.Linear: _linear, torch.nn.Embedding: _embedding} if bits else {}
     changed = [(m, form) for m in model.modules() for kind, form in forms.items() if isinstance(m, kind)]
     for module, form in changed:
-        module.forward = partial(form, module, bits)
+        module.forward = partial(form, module, bits)  # type: ignore[arg-type]  # none is changed where bits is None
     try:
         yield
     finally:
@@ -44,16 +45,16 @@ def _embedding(layer, bits: int, ids):
 
 def symmetric(w, bits: int):
     """`w` (any shape) rounded to 2 ** bits - 1 levels around zero, one scale for the whole tensor."""
-    exact = w.detach()
-    steps = 2 ** (bits - 1) - 1
-    scale = exact.abs().max().clamp(min=TINY) / steps
-    return w + ((exact / scale).round().clamp(-steps, steps) * scale - exact)
+    return _through(w, formula.SYMMETRIC, bits, range(w.ndim))
 
 
 def asymmetric(x, bits: int, axes):
     """`x` rounded to 2 ** bits levels, zero among them, over zero and its range along `axes`."""
-    exact, axes = x.detach(), tuple(axes)
-    low, high = exact.amin(axes, keepdim=True).clamp(max=0), exact.amax(axes, keepdim=True).clamp(min=0)
-    scale = (high - low).clamp(min=TINY) / (2**bits - 1)
-    point = (-low / scale).round()
-    return x + ((((exact / scale).round() + point).clamp(0, 2**bits - 1) - point) * scale - exact)
+    return _through(x, formula.ASYMMETRIC, bits, axes)
+
+
+def _through(x, steps, bits: int, axes):
+    """`x` rounded by `steps` of `formula`; its gradient is that of `x`."""
+    exact = x.detach()
+    found = formula.evaluate(steps, formula.constants(bits) | {"x": exact}, formula.torch(axes))
+    return x + (found["rounded"] - exact)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import sides
 
-from qrsupport import config, pipeline, store
+from qrsupport import config, pipeline, project, store
 from qrsupport.attacks import attacked_text, faster, one_example, wiring
 from qrsupport.attacks.tasks import Example, Task
 from qrsupport.data import datasets
@@ -259,7 +259,7 @@ def main() -> None:
     """Measures, shows the tables and names the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="Measure only the comparisons whose name contains this.")
-    file = config.project() / "_build" / "bench.json"
+    file = project.folder() / "_build" / "bench.json"
     config.settle_places()
     found = bench(config.make(backbone="bert-small"), file, parser.parse_args().only)
     tables.print_table(tables.bench_rows(found))

@@ -1,0 +1,346 @@
+"""The parameters of every chapter, in groups, as one typed model: types, defaults, ranges, help.
+
+pydantic checks them whenever they are made, `dataclasses.replace` included; what is wrong is said by an error of ours.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, NamedTuple, NoReturn
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic.fields import FieldInfo
+from pydantic_core import core_schema
+
+from . import catalog
+from .errors import BadParameter, UnknownName
+
+KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
+"""Files of labelled texts that can be read."""
+
+# Values ---------------------------------------------------------------------------------------------------------------
+
+
+def is_own(dataset: str) -> bool:
+    """Whether a dataset is the user's own, a path or a hub id `owner/name`, and not one of the catalogue's."""
+    known = dataset in catalog.DATASETS or not dataset
+    return not known and ("/" in dataset or Path(dataset).suffix.lower() in KINDS or Path(dataset).exists())
+
+
+def split(names: str) -> list[str]:
+    """The items of a comma-separated parameter."""
+    return [item.strip() for item in names.split(",") if item.strip()]
+
+
+def absolute(value: str) -> str:
+    """A path seen from the working directory, so that it means the same from any other; what is none stays as it is."""
+    known = {*catalog.BACKBONES, *catalog.DATASETS, ""}
+    return value if value in known or not _is_path(value) else os.path.abspath(os.path.expanduser(value))
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith((".", "/", "~")) or os.path.exists(value)
+
+
+def _import_path(value: str) -> bool:
+    """Whether `value` has the form of an import path, or of a class inside a function.  Raises BadParameter if it has a
+    colon and another form."""
+    if ":" not in value:
+        return False
+    parts = [part for side in value.split(":") for part in side.split(".")]
+    if value.count(":") > 1 or not all(part.isidentifier() or part == "<locals>" for part in parts):
+        raise BadParameter(f"attack={value!r} is not an import path of the form package.module:Class")
+    return True
+
+
+def _check_width(name: str) -> None:
+    """Raises BadParameter for the name of a simulated variant, such as `w4a8`, with a width that cannot be."""
+    for bits in re.findall(r"\d+", name) if re.fullmatch(r"[wa]\d+|w\d+a\d+", name) else ():
+        if not catalog.LOWEST_BITS <= int(bits) <= catalog.HIGHEST_BITS:
+            raise BadParameter(
+                f"bits={bits} is out of range in {name!r}; it must lie in [{catalog.LOWEST_BITS}, {catalog.HIGHEST_BITS}]"
+            )
+
+
+class Names(NamedTuple):
+    """A parameter's valid names, for its annotation: one of `choices`, or with `each` any number of them with commas between;
+    and what `others(name)` is true of."""
+
+    choices: Iterable[str]
+    each: bool = False
+    others: Callable[[str], bool] | None = None
+
+    def check(self, value: str, info) -> str:
+        for item in split(value) if self.each else [value]:
+            if item not in self.choices and not (self.others and self.others(item)):
+                _check_width(item)
+                raise UnknownName(info.field_name, item, self.choices)
+        return value
+
+    def __get_pydantic_core_schema__(self, source, handler):
+        return core_schema.with_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema, handler) -> dict:
+        return handler(schema) | {"examples" if self.each or self.others else "enum": list(self.choices)}
+
+
+def _utf8(value: str, info) -> str:
+    if re.search("[\0\ud800-\udfff]", value):
+        raise BadParameter(f"{info.field_name}={value!r} is not UTF-8; if it should be, set PYTHONUTF8=1")
+    return value
+
+
+def _narrows(setting: str) -> str:
+    narrowing(setting)
+    return setting
+
+
+Text = Annotated[str, AfterValidator(_utf8)]
+VARIANTS = Names(catalog.VARIANTS, each=True)
+
+def about(help: str, **limits):
+    """A parameter's help, one line, and its range: `ge` its least value, `le` its largest."""
+    return Field(description=help, **limits)
+
+
+# The parameters -------------------------------------------------------------------------------------------------------
+
+
+class Named:
+    """A group of parameters whose values are checked; what is wrong with one is said by an error of ours."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(cls, given, handler):
+        try:
+            return handler(given)
+        except ValidationError as e:
+            first = e.errors(include_url=False)[0]
+        return _refuse(first)
+
+
+def _refuse(error) -> NoReturn:
+    """Raises one of our errors for pydantic's: UnknownName or BadParameter."""
+    (name, *_), value = error["loc"], error["input"]
+    if name not in FIELDS:
+        raise UnknownName("parameter", name, FIELDS)
+    if error["type"].endswith("_type"):
+        kind = type(FIELDS[name].default).__name__
+        raise BadParameter(f"{name} must be of type {kind}, not {value!r} ({type(value).__name__})")
+    low, high = (_limit(name, side) for side in ("ge", "le"))
+    raise BadParameter(f"{name}={value!r} is out of range; it must lie in [{low}, {high}]")
+
+
+def _limit(name: str, side: str):
+    """The least (`ge`) or the largest (`le`) value of a parameter; None where there is none."""
+    return next((getattr(m, side) for m in FIELDS[name].metadata if hasattr(m, side)), None)
+
+
+CHECKED = ConfigDict(strict=True, extra="forbid", defer_build=True)
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Data(Named):
+    """What is classified; all but the first are of data of the user's own."""
+
+    dataset: Annotated[
+        Text,
+        AfterValidator(absolute),
+        Names(catalog.DATASETS, others=is_own),
+        about("what to classify: a name, a file or directory of labelled texts, or a hub id"),
+    ] = "embedded"
+    text_column: Annotated[Text, about("own data: the column of the texts")] = "text"
+    label_column: Annotated[Text, about("own data: the column of the labels")] = "label"
+    labels: Annotated[Text, about("own data: class names in class order, with commas; empty: those found")] = ""
+    splits: Annotated[Text, about("own data without splits: per cent for training, validation, test")] = "80/10/10"
+    split_seed: Annotated[int, about("own data without splits: seed of the split", ge=0)] = 0
+
+
+@dataclass(frozen=True, config=CHECKED)
+class FineTuning(Named):
+    """What is fine-tuned, and how."""
+
+    backbone: Annotated[
+        Text, AfterValidator(absolute), about("what is fine-tuned: a name, a hub id or a local directory")
+    ] = "minilm-l6"
+    seed: Annotated[int, about("seed of the fine-tuning", ge=0)] = 0
+    epochs: Annotated[
+        int,
+        about(
+            "passes over the training data; -1: as suits the backbone; 0: none, a fine-tuned checkpoint as it is",
+            ge=-1,
+            le=1000,
+        ),
+    ] = -1
+    label_map: Annotated[
+        Text, about("epochs 0: pairs that say which class each output of the checkpoint is; empty: by name")
+    ] = ""
+    batch_size: Annotated[int, about("examples per step", ge=1, le=4096)] = 32
+    learning_rate: Annotated[float, about("peak learning rate of AdamW; 0: as suits the backbone", ge=0, le=1.0)] = 0.0
+    max_length: Annotated[int, about("longest input in tokens; longer texts are truncated", ge=8, le=512)] = 128
+    word_dropout: Annotated[
+        float,
+        about(
+            "share of words hidden in training, against overfitting; 0.3 suits small models on real data", ge=0, le=0.9
+        ),
+    ] = 0.0
+    train_limit: Annotated[
+        int,
+        about(
+            "use only so many training examples, a seeded sample; 0: all; -1: all, or on generated data what suits the backbone",
+            ge=-1,
+        ),
+    ] = -1
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Int8(Named):
+    """How int8-dynamic quantizes."""
+
+    per_channel: Annotated[bool, about("int8: one weight scale per output channel instead of one per tensor")] = False
+    reduce_range: Annotated[bool, about("int8: 7-bit weights, for CPUs whose 8-bit kernels overflow")] = False
+    weight_type: Annotated[Text, Names(("QInt8", "QUInt8")), about("int8: signed or unsigned weights")] = "QInt8"
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Calibration(Named):
+    """What static quantization takes its ranges from."""
+
+    calibration_examples: Annotated[
+        int, about("int8 static: training texts that set the activation ranges", ge=1, le=100_000)
+    ] = 128
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Compared(Named):
+    """Which models and runs a chapter sets side by side."""
+
+    backbones: Annotated[
+        Text,
+        AfterValidator(lambda names: ",".join(map(absolute, split(names)))),
+        about("what is fine-tuned, one after the other; as `backbone`, with commas"),
+    ] = "t5-mini,minilm-l6"
+    variant: Annotated[Text, Names(catalog.VARIANTS), about("the classifier attacked")] = "fp32"
+    targets: Annotated[Text, VARIANTS, about("variants on which the adversarial set is replayed")] = "fp32,int8-dynamic"
+    variants: Annotated[
+        Text, VARIANTS, about("variants to build, attack and compare")
+    ] = "fp32,int8-dynamic,w2,w4,a4,w4a4,w8a8"
+    setting: Annotated[
+        Text,
+        AfterValidator(_narrows),
+        about("compare only runs with these values, as the column `setting` shows them; empty: all"),
+    ] = ""
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Attack(Named):
+    """An attack: its recipe, words and seed, then its aim."""
+
+    attack: Annotated[Text, Names(catalog.ATTACKS, others=_import_path), about("the recipe")] = "textfooler"
+    resources: Annotated[Text, Names(catalog.RESOURCES), about("where an attack's words come from")] = "embedded"
+    attack_seed: Annotated[int, about("seed of the sample and of each example's random state", ge=0)] = 0
+    query_budget: Annotated[int, about("most queries an example; 0: no limit", ge=0)] = 0
+    margin: Annotated[
+        float, about("probability by which a wrong class must lead before an attack stops", ge=0, le=0.99)
+    ] = 0.0
+    joint: Annotated[Text, VARIANTS, about("further variants that the attack must fool at the same time")] = ""
+    spare: Annotated[Text, VARIANTS, about("variants that must still give the label when the attack succeeds")] = ""
+    ranking: Annotated[
+        Text,
+        Names((*catalog.VARIANTS, catalog.RANDOM), others=lambda name: not name),
+        about("greedy attacks: the variant by whose answers words are ranked, or random; empty: the one attacked"),
+    ] = ""
+    restart: Annotated[
+        int,
+        about(
+            "other random states for the same examples: 1, 2 and so on; greedy attacks draw no number unless ranking is random",
+            ge=0,
+        ),
+    ] = 0
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Adversarial(Named):
+    """What adversarial training adds."""
+
+    adversarial_attack: Annotated[
+        Text, Names(catalog.ATTACKS), about("the recipe that makes adversarial training examples")
+    ] = "textfooler"
+    adversarial_examples: Annotated[int, about("training examples attacked for adversarial training", ge=1, le=1_000_000)] = 80
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Size(Named):
+    """How much is done and by how many: it changes no single outcome."""
+
+    n: Annotated[int, about("examples attacked, a seeded sample of the evaluation split", ge=1, le=1_000_000)] = 100
+    workers: Annotated[int, about("attacking processes; changes the time, never a record", ge=1, le=256)] = 1
+    latency_repeats: Annotated[int, about("timed predictions for the latency figure", ge=10, le=100_000)] = 200
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Place(Named):
+    """Where things lie and may come from."""
+
+    network: Annotated[bool, about("may fetch data, backbones and published resources")] = False
+    run_dir: Annotated[
+        Text,
+        AfterValidator(lambda path: path and os.path.abspath(os.path.expanduser(path))),
+        about("where every artefact lies; empty: QRSUPPORT_RUNS or _build/runs of the project"),
+    ] = ""
+
+
+@dataclass(frozen=True, config=CHECKED)
+class Parameters(Place, Size, Adversarial, Attack, Compared, Calibration, Int8, FineTuning, Data):
+    """Every parameter of every chapter, from the last group to the first; the defaults are the quick profile."""
+
+
+FIELDS: dict[str, FieldInfo] = vars(Parameters)["__pydantic_fields__"]
+"""Name → pydantic's `FieldInfo`, with `default` and `description`."""
+GROUPS = Parameters.__bases__[::-1]
+
+
+def names(group: type) -> tuple[str, ...]:
+    """The parameters of a group."""
+    return tuple(field.name for field in fields(group))
+
+
+def json_schema() -> dict:
+    """The parameters as a JSON schema; `group` says which group each belongs to."""
+    found = TypeAdapter(Parameters).json_schema()
+    for group in GROUPS:
+        for name in names(group):
+            found["properties"][name]["group"] = group.__name__
+    return found
+
+
+def check(name: str, value):
+    """`value` as the type of parameter `name`.
+
+    Raises UnknownName for a parameter or a choice that does not exist, BadParameter for a wrong type or range.
+    """
+    if name not in FIELDS:
+        raise UnknownName("parameter", name, FIELDS)
+    return getattr(Parameters(**{name: value}), name)
+
+
+def narrowing(setting: str) -> dict:
+    """The values in a text such as `epochs=6, per_channel=false`, by name.
+
+    Raises BadParameter for a text of another form, else as `check`.
+    """
+    found = {}
+    for part in split(setting):
+        name, equals, text = (word.strip() for word in part.partition("="))
+        if not equals:
+            raise BadParameter(f"setting={setting!r} must be of the form NAME=VALUE, NAME=VALUE; {part!r} is not")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        found[name] = check(name, value)
+    return found
