@@ -106,6 +106,12 @@ def test_what_makes_tables_and_commands_loads_nothing_heavy(module):
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+def test_what_is_recorded_is_found_without_textattack():
+    """An attack that has nothing left to do imports none of it."""
+    code = "import sys, qrsupport.pipeline; print({'textattack', 'torch', 'transformers'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
 def test_victim_asks_without_torch():
     code = f"import sys, qrsupport.quantization.victim; print(sorted(set(sys.modules) & set({HEAVY[:3]})))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

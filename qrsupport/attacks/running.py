@@ -5,18 +5,24 @@ from pathlib import Path
 
 from .. import records
 from ..errors import AttackFailures
-from . import one_example, workers
 from .tasks import Example, Task
 
 VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
 
 
 def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
-    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes."""
+    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes.
+
+    TextAttack, seconds to import, is imported only when there is something to do.
+    """
+    if not todo:
+        return
+    from . import one_example, workers
+
     if task.p.workers > 1 and len(todo) > 1:
         with workers.Crew(task, min(task.p.workers, len(todo))) as crew:
             yield from crew.outcomes(todo)
-    elif todo:
+    else:
         yield from map(one_example.Searcher(task), todo)
 
 
