@@ -2,10 +2,8 @@
 
 import json
 import os
-import platform
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 import click
@@ -15,17 +13,6 @@ from .book import chapters
 from .errors import ChapterFailed, QRError
 from .study.commands import study
 
-TOOLS = ("torch", "transformers", "datasets", "onnx", "onnxruntime", "textattack", "nltk", "numpy", "jupyter-book",
-         "papermill", "snakemake")  # fmt: skip
-FLAGS = {
-    "avx2": "8-bit kernels",
-    "avx512f": "wider 8-bit kernels",
-    "avx512_vnni": "8-bit products without overflow (AVX-512)",
-    "avx_vnni": "8-bit products without overflow (AVX)",
-    "amx_int8": "8-bit matrix tiles",
-    "asimddp": "8-bit dot products (ARM)",
-    "i8mm": "8-bit matrix products (ARM)",
-}
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
@@ -274,93 +261,12 @@ def candidates(pairs, textfooler, spaces, out):
 @click.option("--check", is_flag=True, help="Also compare the SHA-256 of the files with those published.")
 def doctor(network, check):
     """Versions, CPU flags, and which data and resources are at hand; for the others, how to get them."""
-    click.echo(f"qrsupport {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    click.echo(f"run directory {config.run_dir(config.Parameters())}")
-    for tool in TOOLS:
-        click.echo(f"  {tool:24} {version(tool)}")
-    _cpu()
-    _at_hand(check)
+    from . import doctor
+
+    for line in doctor.lines(check):
+        click.echo(line)
     if network:
-        _reach("huggingface.co")
-
-
-def version(tool: str) -> str:
-    """The installed version of a distribution, or what to do about its absence."""
-    try:
-        return metadata.version(tool)
-    except metadata.PackageNotFoundError:
-        return "missing; run `make`"
-
-
-def cpu_flags(cpuinfo: str) -> set[str]:
-    """The flags in the text of /proc/cpuinfo (x86 `flags`, ARM `Features`)."""
-    lines = [line.partition(":") for line in cpuinfo.splitlines()]
-    return {flag for key, _, content in lines if key.strip() in ("flags", "Features") for flag in content.split()}
-
-
-def _cpu():
-    click.echo(f"CPU: {os.cpu_count()} cores, {platform.machine()}")
-    try:
-        flags = cpu_flags(Path("/proc/cpuinfo").read_text("utf-8"))
-    except OSError:
-        click.echo("  flags unknown: this system has no /proc/cpuinfo")
-    else:
-        for flag, use in FLAGS.items():
-            click.echo(f"  {flag:24} {'yes' if flag in flags else 'no':4} {use}")
-    _kernels()
-
-
-def _kernels():
-    """Whether 8-bit products come out right on the fastest kernel and on the exact one: asked, not guessed from flags."""
-    from .quantization import batching
-
-    for name, option in (("fastest", False), ("exact", True)):
-        said = "right" if batching.kernel_is_exact(option) else "wrong where pairs of products exceed 16 bits"
-        click.echo(f"  8-bit products, {name + ' kernel':16} {said}")
-    click.echo(f"  8-bit kernel in use: {'exact' if batching.saturates() else 'fastest'}")
-
-
-def _at_hand(check: bool = False):
-    """Data sets, weights, then `resources.status()`: what is there and where, or how to get it."""
-    from .data import origins
-    from .lexicons import resources
-    from .training import pretrained
-
-    click.echo("Data sets")
-    for name in catalog.GENERATED:
-        _line(name, True, "in the package")
-    published = [name for name, source in origins.SOURCES.items() if source.is_dataset]
-    for name in published:
-        there, said = origins.status(name, check)
-        _line(name, there, said if there else f"{said}, or set network to true")
-    click.echo("Pretrained weights")
-    for name in pretrained.SOURCES:
-        there = pretrained.at_hand(name)
-        _line(name, there, pretrained.place(name) if there else f"run `qrsupport fetch {name}`")
-    click.echo("Resources of the attacks")
-    for item in resources.status():
-        _line(f"{item['set']}: {item['part']}", item["at_hand"], item["where"] if item["at_hand"] else item["how"])
-    if check:
-        click.echo("Files of the local resources as published, below QRSUPPORT_DATA")
-        for name in [name for name in origins.SOURCES if name not in published]:
-            _line(name, *origins.status(name, check))
-
-
-def _line(what: str, there: bool, said):
-    """One thing: its name, yes or no, and below it where it is or how to get it, within 80 columns."""
-    click.echo(f"  {what:44} {'yes' if there else 'no'}")
-    if said:
-        click.echo(click.wrap_text(str(said), 80, "      ", "      "))
-
-
-def _reach(host: str):
-    import socket
-
-    try:
-        socket.create_connection((host, 443), timeout=5).close()
-        click.echo(f"network: {host} can be reached")
-    except OSError as e:
-        click.echo(f"network: {host} cannot be reached ({e}); use QRSUPPORT_DATA or the embedded data")
+        click.echo(doctor.reach("huggingface.co"))
 
 
 def main():

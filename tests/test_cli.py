@@ -10,7 +10,7 @@ import sys
 import pandas
 import pytest
 
-from qrsupport import catalog, cli, config, profiles, project
+from qrsupport import catalog, config, doctor, profiles, project
 from qrsupport.book import chapters
 from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
 from qrsupport.quantization import batching
@@ -93,14 +93,14 @@ def test_doctor_names_versions_flags_and_what_is_at_hand(tmp_path):
     done = run("doctor", env={k: v for k, v in os.environ.items() if k != "QRSUPPORT_DATA"} | {"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     kernel = f"8-bit kernel in use: {'exact' if batching.saturates() else 'fastest'}"
-    for word in (*cli.TOOLS, *cli.FLAGS, "embedded", kernel):
+    for word in (*doctor.TOOLS, *doctor.FLAGS, "embedded", kernel):
         assert word in done.stdout
     assert "QRSUPPORT_DATA" in done.stdout  # how to get the rest
 
 
 def test_cpu_flags():
     text = "processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni\nbugs\t\t: none\n\nFeatures\t: fp asimddp\n"
-    assert cli.cpu_flags(text) == {"fpu", "avx2", "avx512_vnni", "fp", "asimddp"}
+    assert doctor.cpu_flags(text) == {"fpu", "avx2", "avx512_vnni", "fp", "asimddp"}
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False), ("1", True), ("0", False)])

@@ -31,12 +31,11 @@ MAY_IMPORT = {
     "report": {"analysis"},
     "pipeline": {"data", "training", "quantization", "attacks"},
     "holdings": set(),
+    "doctor": {"data", "training", "quantization", "lexicons"},
     "experiments": {"data", "training", "quantization", "lexicons", "attacks", "pipeline", "analysis", "report", "book"},
     "study": {"data", "training", "pipeline", "analysis", "report", "experiments"},
     "book": {"data", "training", "lexicons", "report", "pipeline"},
-    "cli": {
-        "data", "training", "quantization", "lexicons", "analysis", "report", "experiments", "study", "book", "holdings", "pipeline",
-    },
+    "cli": {"training", "analysis", "report", "experiments", "study", "book", "holdings", "doctor", "pipeline"},
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "textattack", "onnxruntime", "datasets")
 
