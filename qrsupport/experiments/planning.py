@@ -161,8 +161,7 @@ def purpose(attack: Attack) -> str:
     """What an attack is for or has beyond its recipe; empty if nothing."""
     if attack.stage == "training-attacks":
         return "training"
-    beyond = [f"{name} {value}" for name in ("margin", *config.LATER) if (value := getattr(attack.p, name))]
-    return ", ".join(filter(None, [attack.p.joint, *beyond]))
+    return ", ".join(f"{name} {value}" for name in config.AIM if (value := getattr(attack.p, name)))
 
 
 def gigabytes(attacked: list[Attack], tuned: list[Tuning]) -> float:
