@@ -241,7 +241,8 @@ def _attacked(
     folder = attack_folder(p, name, recipe, stage)
     p, recipe = tasks.settled(tasks.aimed(p, name), recipe)
     tasks.supply(p, recipe)
-    job, depends = task(p, name, recipe), _made_from(p, name, split, recipe)
+    job = task(p, name, recipe)
+    depends = _made_from(job, split)
     wanted = tasks.examples(split, p.n, p.attack_seed)
     with store.lock(folder.path):
         folder.open(depends)
@@ -271,17 +272,18 @@ def _append(folder: records.Folder, found, wanted: int, todo: int, label: str, p
         folder.close()
 
 
-def _made_from(p: config.Parameters, name: str, split: datasets.Split, recipe: type | None) -> dict:
+def _made_from(job: tasks.Task, split: datasets.Split) -> dict:
     """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
     library versions, code."""
+    p, others = job.p, (*job.others, *job.spared, *filter(None, [job.ranking]))
     order = datasets.sample(split, len(split.texts), p.attack_seed)
     texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
     return {
-        "parameters": tasks.identity(p, name, recipe),
+        "parameters": tasks.identity(p, job.variant, job.recipe),
         "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
-        "model": classifiers.digest(variant(p, name)),
-        "others": {other: classifiers.digest(variant(p, other)) for other in config.others(p)},
-        "resources": tasks.supply(p, recipe).digest,
+        "model": classifiers.digest(job.model),
+        "others": {name: classifiers.digest(folder) for name, folder in zip(config.others(p), others, strict=True)},
+        "resources": tasks.supply(p, job.recipe).digest,
         "versions": {v: version(v) for v in running.VERSIONS},
         "code": provenance.code("attack"),
     }

@@ -65,6 +65,7 @@ def test_manifest_says_what_made_it(place):
     assert about["checkpoints"]["base"] == weights and set(about["models"]) == {"fp32", "int8-dynamic"}
     assert about["seconds"]["direct"] > 0 and about["validation"]["base"] >= 0.6
     assert set(about["code"]) == set(run.STAGES)
+    assert set(about["columns"]) == set(pq.read_schema(out / "a-s0.parquet").names) and all(about["columns"].values())
 
 
 def test_status_says_what_is_missing(place):

@@ -11,6 +11,7 @@ from . import metrics, outcomes
 from .outcomes import MODEL, ordinary
 
 LEAST = 1e-30
+"""Probabilities are at least this before their logarithm is taken."""
 
 
 def by_class(rows: pd.DataFrame) -> pd.DataFrame:

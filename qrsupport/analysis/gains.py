@@ -8,9 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from . import metrics
 from .outcomes import MODEL
 
 DRAWS = 10_000
@@ -41,16 +41,11 @@ def cells(outcomes: pd.DataFrame, variants: list[str], against: str = "fp32") ->
         for key, part in differences(outcomes, name, against).groupby(CELL):
             only = int((part["d"] > 0).sum()), int((part["d"] < 0).sum())
             means = {"accuracy": part["variant"].mean(), "against": part["against"].mean(), "gain": part["d"].mean()}
-            counts = {"n": len(part), "only_variant": only[0], "only_against": only[1], "p": exact(*only)}
+            counts = {"n": len(part), "only_variant": only[0], "only_against": only[1], "p": metrics.exact(*only)}
             rows.append(dict(zip(CELL, key, strict=True)) | {"variant": name} | means | counts)
     columns = [*CELL, "variant", "accuracy", "against", "gain", "n", "only_variant", "only_against", "p"]
     found = pd.DataFrame(rows, columns=columns)
     return found.assign(p_holm=multipletests(found["p"], method="holm")[1] if len(found) else [])
-
-
-def exact(only_a: int, only_b: int) -> float:
-    """p of the exact two-sided McNemar test from the discordant counts."""
-    return float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
 
 
 def draws(d: pd.DataFrame, n: int = DRAWS, seed: int = 0) -> np.ndarray:

@@ -175,6 +175,11 @@ def ordinary(outcomes: pd.DataFrame) -> pd.DataFrame:
     return outcomes[(outcomes[list(EXTRAS)] == pd.Series(EXTRAS)).all(axis=1)]
 
 
+def exact(only_a: int, only_b: int) -> float:
+    """p of the exact two-sided McNemar test from the discordant counts."""
+    return float(mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue)
+
+
 def _paired(outcomes: pd.DataFrame, against: str = "") -> pd.DataFrame:
     """Every pair of variants (with `against`: that variant and each other) on the examples both have, per cell and protocol."""
     rows, by = [], [*CELL, "protocol"]
@@ -187,10 +192,9 @@ def _paired(outcomes: pd.DataFrame, against: str = "") -> pd.DataFrame:
             both = table[[a, b]].dropna().astype(bool)
             x, y = both[a].to_numpy(), both[b].to_numpy()
             only_a, only_b = int((x & ~y).sum()), int((y & ~x).sum())
-            counts = [[int((x & y).sum()), only_a], [only_b, int((~x & ~y).sum())]]
             row = dict(zip(by, key, strict=True)) | {"variant_a": a, "variant_b": b, "n": len(both)}
             row |= {"accuracy_a": both[a].mean(), "accuracy_b": both[b].mean(), "only_a": only_a, "only_b": only_b}
-            rows.append(row | {"p": mcnemar(counts, exact=True).pvalue if len(both) else np.nan})
+            rows.append(row | {"p": exact(only_a, only_b) if len(both) else np.nan})
     names = [*by, "variant_a", "variant_b", "n", "accuracy_a", "accuracy_b", "only_a", "only_b", "p"]
     return order(pd.DataFrame(rows, columns=names), [*by, "variant_a", "variant_b"])
 

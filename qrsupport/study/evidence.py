@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from .. import store
-from ..analysis import gains, metrics
+from ..analysis import metrics
 from ..errors import BadData, MissingResource
 from ..experiments.coverage import CHANGED
 from ..report.tables import Html, estimate, p_value, table
@@ -113,7 +113,7 @@ def compared(plain: dict[str, str], other: dict[str, str]) -> dict:
         "kept_other": sum(b for _, b in kept),
         "only_other": only[0],
         "only_plain": only[1],
-        "p": gains.exact(*only),
+        "p": metrics.exact(*only),
     }
 
 

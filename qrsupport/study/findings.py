@@ -17,7 +17,7 @@ SMALLEST = 0.03
 """The smallest gain that counts as one, as a share."""
 LEVEL = 0.05
 VARIANT, SOURCE, AVERAGE = "int8-dynamic", "fp32", "noise"
-NOISE = [name for name in catalog.VARIANTS if name.startswith("logit-noise")] or ["noise-1", "noise-2", "noise-3"]
+NOISE = [name for name in catalog.VARIANTS if name.startswith("logit-noise")]
 CORE = [SOURCE, VARIANT, "other-seed", *NOISE]
 DATASETS, BACKBONE, ATTACKS = ("mr", "sst2", "emotion"), "minilm-l6", ("textfooler", "pwws")
 FOR, AGAINST, UNDECIDED, MISSING = "for", "against", "undecided", "missing"

@@ -9,13 +9,12 @@ import math
 from pathlib import Path
 
 from .. import config, records, store
+from ..analysis.classes import LEAST
 from ..errors import NoRecords, StaleArtefact
 from ..experiments import measure
 from ..training import fine_tuning
 from . import plan_file, read
 
-LEAST = 1e-30
-"""Probabilities are at least this before their logarithm is taken."""
 COUNTED = ("position", "label", "queries", "evaluations", "words", "words_changed", "similarity")
 
 
@@ -130,6 +129,7 @@ def manifest(run_dir: Path, unit: plan_file.Unit, note: dict, jobs: list[dict]) 
         "data": next((meta["depends"]["data"] for meta in checkpoints.values()), None),
         "models": {job["names"][0]: store.intact(path)["depends"]["model"] for job, path in by["clean"]},
         "bytes": {job["names"][0]: records.read_clean(path)["bytes"] for job, path in by["clean"]},
+        "columns": read.MEANING,
         "resources": {job["label"].partition(":")[0]: folder.depends()["resources"] for job, folder in direct},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": seconds(by),

@@ -41,15 +41,22 @@ MEANING = {
     "kind": "clean, direct or transfer",
     "variant": "the classifier that answers; under transfer the source, whose texts are replayed",
     "target": "under transfer: the classifier that answers",
+    "example": "id of the example: data set, split, number",
     "position": "place in the seeded sample (direct, transfer) or in the evaluation split (clean)",
     "status": "how the attack on the source ended",
+    "label": "the true class",
     "answer": "the class given to the text, of an attack: to its last text",
     "probabilities": "of the answer, in class order",
     "lead": "logit of the label minus the highest other; below 0: wrong",
+    "queries": "TextAttack's count of queries",
+    "evaluations": "distinct texts that the classifier was asked",
+    "words": "words of the text",
+    "words_changed": "words that the attack's last text changes",
     "similarity": "angular similarity of text and perturbed text by the resource set's sentence encoder",
     "text": "first 16 digits of the text's SHA-256",
     "perturbed": "the same of the attack's last text",
-}
+} | {name: config.FIELDS[name].description for name in ("attack", *config.AIM)}
+"""Column → what it holds, in one line; part of every manifest."""
 
 
 def write(file: Path, rows: list[dict]) -> None:
