@@ -84,13 +84,13 @@ def backbones(df: pd.DataFrame) -> str:
 def table(df: pd.DataFrame, caption: str = "") -> Html:
     """`df` as an HTML table, everything escaped, its index left out; plain text in a terminal.
 
-    Below the caption stands what the pretrained backbones in the column `backbone` are.
+    Below the caption stands what the pretrained backbones in the column `backbone` are.  A table without rows has no head.
     """
     caption = ". ".join(filter(None, (caption, backbones(df))))
     head = "".join(f'<th scope="col">{escape(c)}</th>' for c in df.columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>\n" for row in _texts(df))
     if not len(df):
-        body = f'<tr><td colspan="{max(1, len(df.columns))}">(no rows)</td></tr>'
+        head, body = "", "<tr><td>(no rows)</td></tr>"
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     text = f"{visible(caption)}\n{plain(df)}" if caption else plain(df)
     page = f'<div class="{CLASSES}" style="overflow-x:auto"><table class="table dataframe">{title}'

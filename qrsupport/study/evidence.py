@@ -28,6 +28,10 @@ class Source:
     what: str
     compare: tuple[tuple[str, str], ...]
 
+    @property
+    def owner(self) -> str:
+        return self.repository.partition("/")[0]
+
 
 _PLAIN = "distill_bert_finetuned_sst2_67349_samples"
 _SAVED = "distill_bert_fromsavedmodel_"
@@ -123,8 +127,8 @@ def logs_table(found: dict) -> Html:
     for log in found["logs"]:
         lower, upper = metrics.interval(log["failed"], log["n"])
         accuracy = estimate(log["failed"] / log["n"], lower, upper, log["n"])
-        row = {"repository": SOURCES[log["source"]].repository, "log": log["log"], "accuracy under attack": accuracy}
-        rows.append(row | {name: log[name] for name in RESULTS.values()})
+        row = {"logs of": SOURCES[log["source"]].owner, "accuracy under attack": accuracy}
+        rows.append(row | {name: log[name] for name in RESULTS.values()} | {"log": log["log"]})
     return table(pd.DataFrame(rows), "Accuracy under direct attack in logs published by others, recomputed from them")
 
 
@@ -132,14 +136,14 @@ def pairs_table(found: dict) -> Html:
     """Each comparison: the gain in points with the exact McNemar test, uncorrected."""
     rows = [
         {
-            "repository": SOURCES[pair["source"]].repository,
-            "plain": pair["plain"],
-            "other": pair["other"],
+            "logs of": SOURCES[pair["source"]].owner,
             "n": pair["n"],
             "gain (points)": f"{100 * (pair['kept_other'] - pair['kept_plain']) / pair['n']:+.1f}",
             "only other": pair["only_other"],
             "only plain": pair["only_plain"],
             "p, uncorrected": p_value(pair["p"]),
+            "plain": pair["plain"],
+            "other": pair["other"],
         }
         for pair in found["pairs"]
     ]
