@@ -16,6 +16,8 @@ from .schema import FIELDS, KINDS, Attack, Data, FineTuning, Parameters, Place, 
 OWN = names(Data)[1:]
 MODEL = (*names(Data), *names(FineTuning))
 ATTACK = names(Attack)
+LATER = ("spare", "ranking", "restart")
+"""Parameters of an attack that are part of its identity only where they are not the default: those of before had none."""
 AIM = ATTACK[ATTACK.index("attack_seed") + 1 :]
 """What an attack has beyond its recipe, words and sample."""
 PLACE = names(Place)
@@ -139,7 +141,9 @@ def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
     """
     p = settled(p)
     asked = [variant, *others(p)] if attack else [variant] if variant else []
-    names = [*MODEL, *(option for name in asked for option in catalog.VARIANTS[name].options), *(ATTACK if attack else ())]
+    names = [*MODEL, *(option for name in asked for option in catalog.VARIANTS[name].options)]
+    if attack:
+        names += [name for name in ATTACK if name not in LATER or getattr(p, name) != FIELDS[name].default]
     values = asdict(p)
     found = {name: values[name] for name in dict.fromkeys(names)} | {"dataset": dataset_name(p.dataset)}
     if not is_own(p.dataset):

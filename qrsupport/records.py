@@ -22,7 +22,7 @@ import typing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import provenance, store
+from . import config, provenance, store
 from .errors import StaleArtefact
 
 RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
@@ -140,9 +140,10 @@ class Replay:
 
 
 def to_line(record: Record | Replay) -> str:
-    """The record as one line of ASCII JSON, without a newline."""
+    """The record as one line of ASCII JSON, without a newline; of the parameters in `config.LATER` those that were set."""
     content = asdict(record)
-    del content[GIVEN]
+    for name in (GIVEN, *(name for name in config.LATER if not content[name])):
+        del content[name]
     return json.dumps(content, ensure_ascii=True)
 
 

@@ -24,7 +24,9 @@ ATTACKS = {"textfooler": 20, "pwws": 20, "pso": 20}
 
 def digest(found) -> str:
     """SHA-256 over records, without what differs between two runs or two versions of the code."""
-    rows = [{k: v for k, v in dataclasses.asdict(r).items() if k not in ("timing", "made_by")} for r in found]
+    later = {name: config.FIELDS[name].default for name in config.LATER}  # not in records of before they were added
+    kept = [{k: v for k, v in dataclasses.asdict(r).items() if k not in ("timing", "made_by")} for r in found]
+    rows = [{k: v for k, v in row.items() if v != later.get(k, ...)} for row in kept]
     return hashlib.sha256(json.dumps(rows, sort_keys=True, default=str).encode()).hexdigest()
 
 

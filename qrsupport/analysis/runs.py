@@ -68,6 +68,7 @@ def _parameters(depends: dict) -> dict:
 
 def _has(p: dict, wanted: dict) -> bool:
     """Whether a run's parameters have these values, where it depends on them."""
+    p = {name: config.FIELDS[name].default for name in config.LATER if "attack" in p} | p
     return all(p[name] == value for name, value in wanted.items() if name in p)
 
 

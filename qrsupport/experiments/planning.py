@@ -161,7 +161,8 @@ def purpose(attack: Attack) -> str:
     """What an attack is for or has beyond its recipe; empty if nothing."""
     if attack.stage == "training-attacks":
         return "training"
-    return ", ".join(f"{name} {value}" for name in config.AIM if (value := getattr(attack.p, name)))
+    beyond = [f"{name} {value}" for name in ("margin", *config.LATER) if (value := getattr(attack.p, name))]
+    return ", ".join(filter(None, [attack.p.joint, *beyond]))
 
 
 def gigabytes(attacked: list[Attack], tuned: list[Tuning]) -> float:
