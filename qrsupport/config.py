@@ -17,7 +17,8 @@ OWN = names(Data)[1:]
 MODEL = (*names(Data), *names(FineTuning))
 ATTACK = names(Attack)
 LATER = ("spare", "ranking", "restart")
-"""Parameters of an attack that are part of its identity only where they are not the default: those of before had none."""
+"""Parameters of an attack that are part of its identity only where they are not the default: a run directory may hold records
+of before there were these, which chapter 5 would else take for two runs of one name."""
 AIM = ATTACK[ATTACK.index("attack_seed") + 1 :]
 """What an attack has beyond its recipe, words and sample."""
 PLACE = names(Place)
