@@ -59,7 +59,7 @@ def plan(tmp_path, old="", new=""):
 
 def test_the_books_plan_stands_and_begins_with_what_matters_most():
     found = plan_file.read(ROOT / plan_file.FILE)
-    assert [unit.name for unit in found.units[:3]] == ["mr-minilm-l6-s0", "sst2-minilm-l6-s0", "emotion-minilm-l6-s0"]
+    assert [unit.name for unit in found.units[:3]] == ["mr-minilm-l6-s0", "emotion-minilm-l6-s0", "sst2-minilm-l6-s0"]
     assert {unit.parameters["resources"] for unit in found.units} == {"local"}
     blind = {unit.parameters["dataset"] for unit in found.units if unit.blind} | {
         unit.parameters["backbone"] for unit in found.units if unit.blind
