@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stored import all_records
 
-from qrsupport import records
+from qrsupport import config, records
 from qrsupport.analysis import runs
 from qrsupport.errors import NoRecords, StaleArtefact
 from qrsupport.records import Folder, Record, Status

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from test_study_analysis import clean, frame, whole
 
+from qrsupport import store
 from qrsupport.analysis import boundary, gains
 from qrsupport.errors import NoRecords
 from qrsupport.study import figures, findings, read, status, tables, words
@@ -98,20 +99,32 @@ def test_what_is_missing_is_named():
     assert said.startswith("1 of 3 units") and "whole: `a`; in part: `b`; missing: `c`" in said and "2 of 4 steps" in said
 
 
+def publish(folder, name, rows, **about):
+    """One seed's rows as a published unit."""
+    part = rows[rows["seed"] == 0].drop(columns=["dataset", "backbone", "seed"]).astype(object)
+    part = part.where(part.notna(), None)
+    read.write(folder / f"{name}.parquet", part.to_dict("records"))
+    about |= {"sha256": store.sha256(folder / f"{name}.parquet")}
+    about["parameters"] = {"dataset": "mr", "backbone": findings.BACKBONE, "seed": 0}
+    store.write_json(folder / f"{name}.json", about)
+
+
 def test_units_that_share_rows_are_counted_once(tmp_path, rows):
     """A second unit of the same model, published apart, adds nothing to what the first says of the same attack."""
-    from qrsupport import store
-
     for name in ("one", "two"):
-        part = rows[rows["seed"] == 0].drop(columns=["dataset", "backbone", "seed"]).astype(object)
-        part = part.where(part.notna(), None)
-        read.write(tmp_path / f"{name}.parquet", part.to_dict("records"))
-        about = {"sha256": store.sha256(tmp_path / f"{name}.parquet")}
-        about["parameters"] = {"dataset": "mr", "backbone": findings.BACKBONE, "seed": 0}
-        store.write_json(tmp_path / f"{name}.json", about)
+        publish(tmp_path, name, rows, checkpoints={"base": "a1"})
     one, both = (read.load(tmp_path, names) for names in (["one"], ["one", "two", "three"]))
     assert len(both) == len(one) == (rows["seed"] == 0).sum()
     assert gains.pooled(findings.outcomes.direct(both), "int8-dynamic", n=10)["gain"] == 0.5
+
+
+def test_one_seed_with_two_checkpoints_is_two_fine_tunings(tmp_path, rows):
+    """Another machine fine-tunes one seed to other weights: its rows are neither dropped nor mixed with the first's."""
+    for name, base in (("one", "a1"), ("two", "b2"), ("three", "a1")):
+        publish(tmp_path, name, rows, checkpoints={"base": base})
+    found = read.load(tmp_path, ["one", "two", "three"])
+    assert found["seed"].value_counts().to_dict() == dict.fromkeys(("0", "0b"), (rows["seed"] == 0).sum())
+    assert gains.pooled(findings.outcomes.direct(found), "int8-dynamic", n=10)["seeds"] == 2
 
 
 def cells(page):

@@ -15,6 +15,7 @@ from .. import config, store
 from ..errors import StaleArtefact
 
 FOLDER = "book/results/study"
+LETTERS = "bcdefgh"
 TEXT, WHOLE, REAL = pa.string(), pa.int32(), pa.float32()
 _TYPES = {str: TEXT, int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 SCHEMA = pa.schema(
@@ -88,7 +89,20 @@ def rows(folder: Path, unit: str) -> pd.DataFrame:
 
 
 def load(folder: Path, units: list[str]) -> pd.DataFrame:
-    """The rows of several units, each row once: what two units share is the same."""
-    found = pd.concat([rows(folder, unit) for unit in units], ignore_index=True)
+    """The rows of several units, each row once: what two units of one checkpoint share is the same.
+
+    `seed` is text here.  Another kind of processor fine-tunes the same seed to other weights; a later unit with such a
+    checkpoint is a fine-tuning of its own, whose seed is marked with a letter: `0`, then `0b`.
+    """
+    fits: dict[tuple, list] = {}
+    parts = []
+    for unit in units:
+        about = manifest(folder, unit)
+        if about:
+            p, checkpoint = about["parameters"], about.get("checkpoints", {}).get("base")
+            mine = fits.setdefault((p["dataset"], p["backbone"], p["seed"]), [])
+            mine += [checkpoint] if checkpoint not in mine else []
+            parts.append(rows(folder, unit).assign(seed=f"{p['seed']}{('', *LETTERS)[mine.index(checkpoint)]}"))
+    found = pd.concat(parts or [rows(folder, "")], ignore_index=True)
     key = ["dataset", "backbone", "seed", "kind", "variant", "target", "attack", *config.AIM, "example"]
     return found.drop_duplicates(key, ignore_index=True)
