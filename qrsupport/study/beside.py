@@ -1,0 +1,47 @@
+"""What the published study says beside a chapter's own records, one sentence each: for the end of a chapter.
+
+Pages of results show everything; a chapter quotes the one difference that it is about.
+"""
+
+from functools import lru_cache
+
+import pandas as pd
+
+from .. import project
+from ..analysis import gains, outcomes, transfers
+from . import findings, plan_file, read
+
+DRAWS = 2_000
+"""Bootstrap draws of an interval here; the page of results draws `gains.DRAWS`."""
+
+
+@lru_cache(1)
+def rows() -> pd.DataFrame:
+    """The published rows on which the study's verdict rests."""
+    units = [unit.name for unit in plan_file.read().units if not unit.blind]
+    return findings.main(read.load(project.sources() / read.FOLDER, units))
+
+
+def direct(variant: str, against: str = "fp32") -> str:
+    """Accuracy under attack, each attacked itself."""
+    found = gains.pooled(outcomes.direct(rows()), variant, against, DRAWS)
+    return _said(f"`{variant}` attacked itself minus `{against}` attacked itself, accuracy under attack", found)
+
+
+def recovered(variant: str, against: str = "other-seed") -> str:
+    """What two targets recover of the texts that fooled fp32."""
+    found = gains.pooled(transfers.outcomes(rows()), variant, against, DRAWS)
+    return _said(f"recovery of the texts that fooled `fp32`, `{variant}` minus `{against}`", found)
+
+
+def clean(variant: str, against: str = "fp32") -> str:
+    """Accuracy on the whole evaluation split."""
+    return _said(f"clean accuracy, `{variant}` minus `{against}`", gains.pooled(outcomes.clean(rows()), variant, against, DRAWS))
+
+
+def _said(what: str, found: dict) -> str:
+    if not found["places"]:
+        return f"In the published study there is no record yet of this: {what}."
+    names = ", ".join(sorted(set(rows()["dataset"])))
+    size = f"{findings.BACKBONE} on {names}; at least {found['seeds']} seed(s), up to {found['n']} examples each"
+    return f"In the published study ({size}): {what}: {findings.interval(found)}."
