@@ -9,7 +9,6 @@ from ..report.figures import LINES, MARKERS, PALETTE, Figure, _axes, _need
 from ..report.tables import percent
 from . import findings
 
-
 SHOWN = {"int8-dynamic": findings.VARIANT, "noise as large": findings.AVERAGE, "another seed": "other-seed"}
 """Label → variant, for `summary`."""
 
