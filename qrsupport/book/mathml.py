@@ -7,13 +7,15 @@ import re
 from html import escape
 
 from docutils import nodes
+from latex2mathml.commands import MATRICES
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-READ_AS = {r"\\(begin|end)\{(?:aligned|split)\}": r"\\\1{align*}", r"\\operatorname\*": r"\\operatorname", r"\\arg(?![a-z])": r"\\operatorname{arg}"}
+READ_AS = {r"\\(begin|end)\{aligned\}": r"\\\1{align*}", r"\\operatorname\*": r"\\operatorname", r"\\arg(?![a-z])": r"\\operatorname{arg}"}
 """Pattern → what latex2mathml knows of the same shape."""
+ENVIRONMENT = re.compile(r"\\begin\{([^}]*)\}")
 UNKNOWN = re.compile(r"<m[io]>(?:\\[A-Za-z]+|&)</m[io]>|<mo\s*/>")
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ def mathml(tex: str, display: str = "inline") -> str:
         found = convert(source, display=display)
     except Exception as e:  # latex2mathml raises many kinds
         raise ValueError(f"the formula {tex!r} cannot be read ({type(e).__name__})") from e
+    for name in ENVIRONMENT.findall(source):
+        if f"\\{name}" not in MATRICES:
+            raise ValueError(f"the formula {tex!r} holds what latex2mathml does not know: the environment {name!r}")
     if unknown := UNKNOWN.search(found):
         raise ValueError(f"the formula {tex!r} holds what latex2mathml does not know: {unknown[0]}")
     return found
