@@ -8,15 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
-
 from small_book import ROOT, SMALL, SOURCES, make
 
 from qrsupport import project
 from qrsupport.book import build, chapters
+
 
 def page(folder, name):
     return (folder / "_build" / "html" / f"{name}.html").read_text("utf-8")
