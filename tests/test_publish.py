@@ -33,6 +33,7 @@ def staged(tmp_path, monkeypatch):
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", folder / "book")
     contents = {"format": "jb-book", "root": "book/intro", "chapters": [{"file": "book/second"}]}
     (folder / "_toc.yml").write_text(yaml.safe_dump(contents))
     (folder / "book" / "intro.md").write_text("# First\n\nText.\n")

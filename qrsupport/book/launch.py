@@ -42,7 +42,13 @@ def buttons(settings: dict) -> dict:
     if not url:
         return {name: value for name, value in settings.items() if name != "repository"}
     place = {"branch": BRANCH} | settings["repository"] | {"url": url}
-    return settings | {"repository": place, "launch_buttons": BUTTONS | (settings.get("launch_buttons") or {})}
+    shown = BUTTONS | (settings.get("launch_buttons") or {})
+    made = settings | {"repository": place, "launch_buttons": shown}
+    own = ((settings.get("sphinx") or {}).get("config") or {}).get("html_theme_options")
+    if own is not None:  # these take the place of all that Jupyter Book makes of the lines above
+        own = own | {"launch_buttons": shown, "repository_url": url, "repository_branch": place["branch"]}
+        made["sphinx"] = settings["sphinx"] | {"config": settings["sphinx"]["config"] | {"html_theme_options": own}}
+    return made
 
 
 def install(content: dict, settings: dict) -> dict:
