@@ -80,6 +80,8 @@ def paragraphs(text: str, first: int = 1) -> Iterator[tuple[int, str, bool]]:
         directive = re.match(r"\{([\w-]+)\}", token.info) if token.type in ("fence", "colon_fence") else None
         if directive and directive[1] in WITH_PROSE:
             content = re.sub(r"^:[\w-]+:.*$", "", token.content, flags=re.MULTILINE)
+            if directive[1] == "glossary":  # a term is no part of its definition's first sentence
+                content = re.sub(r"^(\S.*)$", r"\1.", content, flags=re.MULTILINE)
             yield from paragraphs(content, line + 1)
 
 
