@@ -140,6 +140,9 @@ def test_what_is_published_has_numbers_and_names_only(path):
     elif path.name == "candidates.json":
         found = candidates.read(path)
         assert found.encoders["candidates"].min() >= 1000 and found.coverage["n"].min() >= 500
+    elif path.name == "trace.json":
+        assert set(content["attacks"]) == {"textfooler", "pwws", "pso"}
+        assert all(attack["record"]["queries"] >= attack["record"]["evaluations"] for attack in content["attacks"].values())
     else:
         assert {row["identical"] for row in content["rows"]} == {True}
 
