@@ -4,7 +4,7 @@
 # make pdf     the book as _build/book.pdf; after make book, needs Chromium or Chrome
 # make course  the student edition, in _build/course
 # make check   the environment, ruff and mypy over the package, a linter over the prose (seconds)
-# make test    the environment, all tests
+# make test    the environment, all tests, in two processes (JOBS); ARGS='-m "not slow"' leaves the long ones out
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
 # make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
 # make clean   remove _build and .snakemake (not the environment, a QRSUPPORT_RUNS elsewhere, or the cache directory)
@@ -19,6 +19,7 @@ PROFILE ?= quick
 CORES ?=
 ARGS ?=
 KILLS ?= 100
+JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -54,7 +55,7 @@ check: $(STAMP)
 	$(BIN)/python tests/prose.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 soak: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)

@@ -23,10 +23,19 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
+def whole_book(tmp_path_factory):
     """A small book that `make book` made: (folder, the finished process)."""
     folder = small_book.begin(tmp_path_factory.mktemp("book"))
     return folder, small_book.make(folder, "-p", "attack", "textfooler")
+
+
+def pytest_collection_modifyitems(items):
+    """With several processes (`-n`) the tests of a file stay together, and all that read the small book; slow ones begin first."""
+    groups = {item: "book" if "whole_book" in item.fixturenames else item.path.name for item in items}
+    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (groups[item] != "book", groups[item] not in slow))
 
 
 @pytest.fixture(autouse=True)

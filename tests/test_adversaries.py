@@ -53,6 +53,7 @@ def lead(record):
 
 @pytest.mark.parametrize("attack", ["textfooler", "pwws", "pso", "deepwordbug"])
 @pytest.mark.parametrize("stock", [True, False])
+@pytest.mark.slow
 def test_a_margin_of_zero_is_the_ordinary_attack(p, attack, stock):
     made_for = task(dataclasses.replace(p, attack=attack))
     plain, zero = one_example.Searcher(made_for, stock), one_example.Searcher(made_for, stock=True)
@@ -85,6 +86,7 @@ OTHER_GOALS = [{"margin": 0.4}, {"joint": "int8-dynamic"}, {"spare": "other-seed
 
 
 @pytest.mark.parametrize("settings", OTHER_GOALS)
+@pytest.mark.slow
 def test_faster_parts_change_nothing_under_another_goal(p, settings):
     made_for = task(dataclasses.replace(p, **settings))
     stock, ours = one_example.Searcher(made_for, stock=True), one_example.Searcher(made_for)
@@ -133,6 +135,7 @@ def test_several_with_different_labels_are_refused():
         goals.Several([Fixed((1.0, 1.0, 1.0)), other])
 
 
+@pytest.mark.slow
 def test_a_joint_attack_succeeds_if_and_only_if_every_member_is_fooled(p):
     q = dataclasses.replace(p, joint="other-seed")
     joint = attacked(q)
@@ -175,6 +178,7 @@ def test_a_text_that_a_spared_member_gets_wrong_unattacked_is_wrong_from_the_beg
 
 
 @pytest.mark.parametrize(("variant", "spare"), [("fp32", "other-seed"), ("other-seed", "fp32"), ("w3a3", "fp32")])
+@pytest.mark.slow
 def test_what_is_spared_still_gives_the_label_and_what_is_attacked_does_not(p, variant, spare):
     q = dataclasses.replace(p, spare=spare, n=12)
     found = attacked(q, variant)
@@ -208,6 +212,7 @@ def test_what_is_not_asked_for_leaves_no_trace_in_a_record_or_its_identity(p):
 # one run directory, several adversaries -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
     attacked(dataclasses.replace(p, query_budget=20))
     extras = [{"spare": "other-seed"}, {"ranking": "other-seed"}, {"ranking": "random", "restart": 1}]
@@ -234,6 +239,7 @@ def test_adversaries_are_cells_of_their_own_and_laws_hold(p):
     assert "other-seed" in shown and "margin" in shown
 
 
+@pytest.mark.slow
 def test_a_matrix_reruns_no_attack(p, monkeypatch):
     names = ["fp32", "int8-dynamic"]
     for name in names:

@@ -13,6 +13,8 @@ from qrsupport.errors import BadCheckpoint
 from qrsupport.quantization import export, variants, victim
 from qrsupport.training import architectures, backbones
 
+pytestmark = pytest.mark.slow
+
 LABELS = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
 SHAPE = {"size": 60, "end": 3, "layers": 2, "width": 16, "heads": 2, "inner": 32, "dropout": 0.1}
 BUILD = {

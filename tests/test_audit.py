@@ -13,6 +13,8 @@ from qrsupport.data import datasets
 from qrsupport.experiments import audit
 from qrsupport.records import Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory):

@@ -78,6 +78,7 @@ def test_margins_are_complete():
 
 
 @pytest.mark.parametrize("name", PROVED)
+@pytest.mark.slow
 def test_company_changes_no_answer_of_bert_small(few, name):
     model = pipeline.classifier(few, name)
     assert model.together == batching.most("fp32", "bert")

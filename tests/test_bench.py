@@ -1,10 +1,12 @@
 """The benchmark compares like with like, and says nothing where the sides differ."""
 
+import pytest
 from benchmarks import bench, sides
 
 from qrsupport.report import tables
 
 
+@pytest.mark.slow
 def test_a_row_has_times_and_equal_outcomes(tiny):
     found = bench.measure(tiny, bench.Case("small BERT", "fp32", "pwws", "floor", 1, 1))
     assert found["identical"]
@@ -41,6 +43,7 @@ def test_the_floor_asks_each_distinct_text_once(tiny):
     assert len(asked) == len(set(asked)) and example.text in asked
 
 
+@pytest.mark.slow
 def test_all_steps_give_the_same_outcomes(tiny):
     found = bench.steps(tiny, "pwws", 1)
     assert found["identical"] and len(found["steps"]) == 6

@@ -24,22 +24,22 @@ def page(folder, name):
 pytestmark = pytest.mark.slow
 
 
-def test_nothing_reached_for_the_network(made):
-    folder, _ = made
+def test_nothing_reached_for_the_network(whole_book):
+    folder, _ = whole_book
     refused = folder.parent / "refused"
     assert not refused.exists(), refused.read_text()
 
 
-def test_the_refusal_refuses(made):
-    folder, _ = made
+def test_the_refusal_refuses(whole_book):
+    folder, _ = whole_book
     code = "import urllib.request; urllib.request.urlopen('http://example.org', timeout=5)"
     env = os.environ | {"PYTHONPATH": str(folder.parent / "site"), "REFUSED": str(folder.parent / "tried")}
     done = subprocess.run([sys.executable, "-c", code], check=False, env=env, capture_output=True, text=True)
     assert "refused by the test" in done.stderr and (folder.parent / "tried").exists()
 
 
-def test_output_names_the_page_the_headline_and_the_time(made):
-    folder, done = made
+def test_output_names_the_page_the_headline_and_the_time(whole_book):
+    folder, done = whole_book
     assert str(folder / "_build" / "html" / "index.html") in done.stdout.splitlines()
     rows = [line for line in done.stdout.splitlines() if "textfooler" in line]
     assert any("int8-dynamic" in row for row in rows) and any("fp32" in row for row in rows)
@@ -48,15 +48,15 @@ def test_output_names_the_page_the_headline_and_the_time(made):
     assert re.search(r"\[\d+/\d+\] \d\d-\S+: \d+:\d\d, about \d+:\d\d left", done.stderr)
 
 
-def test_nothing_is_written_outside_build(made):
-    folder, _ = made
+def test_nothing_is_written_outside_build(whole_book):
+    folder, _ = whole_book
     assert {f.name for f in folder.iterdir()} <= {*SOURCES, "_build", ".snakemake"}
     for f in (ROOT / "nbs").glob("*.ipynb"):
         assert f.read_bytes() == (folder / "nbs" / f.name).read_bytes()
 
 
-def test_every_job_left_an_executed_copy(made):
-    folder, _ = made
+def test_every_job_left_an_executed_copy(whole_book):
+    folder, _ = whole_book
     (run_dir,) = (folder / "_build").glob("runs*")
     jobs = chapters.plan("quick", SMALL | {"attack": "textfooler"})
     assert {f.stem for f in (run_dir / "chapters").glob("*.ipynb")} == {j.name for j in jobs}
@@ -66,8 +66,8 @@ def test_every_job_left_an_executed_copy(made):
         assert not [o for c in cells for o in c.get("outputs", ()) if o["output_type"] == "error"]
 
 
-def test_running_again_does_nothing(made):
-    folder, _ = made
+def test_running_again_does_nothing(whole_book):
+    folder, _ = whole_book
     before = stamps(folder)
     done = make(folder, "-p", "attack", "textfooler")
     assert stamps(folder) == before
@@ -80,8 +80,8 @@ def stamps(folder):
     return {f.name: f.stat().st_mtime_ns for f in files}
 
 
-def test_a_changed_chapter_runs_again_and_nothing_before_it(made):
-    folder, _ = made
+def test_a_changed_chapter_runs_again_and_nothing_before_it(whole_book):
+    folder, _ = whole_book
     before = stamps(folder)
     template = folder / "nbs" / "05-compare.ipynb"
     template.write_text(template.read_text("utf-8").replace("# Compare", "# Compare all"), "utf-8")
@@ -91,8 +91,8 @@ def test_a_changed_chapter_runs_again_and_nothing_before_it(made):
     assert "Compare all" in page(folder, "nbs/05-compare")
 
 
-def test_pages_need_no_other_host(made):
-    folder, _ = made
+def test_pages_need_no_other_host(whole_book):
+    folder, _ = whole_book
     for file in (folder / "_build" / "html").rglob("*.html"):
         text = file.read_text("utf-8")
         fetched = re.findall(r"<(?:script|img|iframe)[^>]+src=\"(https?://[^\"]+)\"", text)
@@ -100,8 +100,8 @@ def test_pages_need_no_other_host(made):
         assert not fetched, file.name
 
 
-def test_nothing_published_names_a_folder_of_this_machine(made):
-    folder, _ = made
+def test_nothing_published_names_a_folder_of_this_machine(whole_book):
+    folder, _ = whole_book
     places = [str(place).encode() for place in (folder, folder.parent, ROOT, sys.prefix)]
     for file in (folder / "_build" / "html").rglob("*"):
         if file.is_file():
@@ -109,8 +109,8 @@ def test_nothing_published_names_a_folder_of_this_machine(made):
             assert not [place for place in places if place in content], file
 
 
-def test_every_image_says_what_it_shows(made):
-    folder, _ = made
+def test_every_image_says_what_it_shows(whole_book):
+    folder, _ = whole_book
     for notebook in project.chapters().values():
         for tag in re.findall(r"<img[^>]*>", page(folder, f"nbs/{notebook.stem}")):
             alt = re.search(r'alt="([^"]*)"', tag)
@@ -118,8 +118,8 @@ def test_every_image_says_what_it_shows(made):
     assert "<img" in page(folder, "nbs/05-compare") and "<img" in page(folder, "nbs/01-finetune")
 
 
-def test_browser_shows_the_front_page_and_the_headline(made):
-    folder, _ = made
+def test_browser_shows_the_front_page_and_the_headline(whole_book):
+    folder, _ = whole_book
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not browser:
         pytest.skip("no chromium on this machine")

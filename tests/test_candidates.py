@@ -60,6 +60,7 @@ def test_what_a_list_holds_is_counted_by_swap_and_by_distinct_swap():
 
 
 @real
+@pytest.mark.slow
 def test_our_lists_hold_what_they_offer_and_nothing_else(tmp_path):
     near, _ = coverage.neighbour_lists()
     log(tmp_path, "embedding-x", ("a [[good]] [[zyx]]", f"a [[{near['good'][0]}]] [[film]]", "Failed"))

@@ -75,6 +75,7 @@ def test_error_inside_a_chapter_is_one_line_too(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_interrupt_exits_130_and_writes_nothing(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "qrsupport", "run", "finetune", "--out", str(tmp_path / "out.ipynb")],
@@ -89,6 +90,7 @@ def test_interrupt_exits_130_and_writes_nothing(tmp_path):
     assert not (tmp_path / "out.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_doctor_names_versions_flags_and_what_is_at_hand(tmp_path):
     done = run("doctor", env={k: v for k, v in os.environ.items() if k != "QRSUPPORT_DATA"} | {"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
@@ -143,6 +145,7 @@ def test_every_backbone_of_a_list_is_checked_before_a_kernel_starts(tmp_path, mo
 
 
 @pytest.mark.parametrize("place", ["/proc/x", "/dev/null/x"])
+@pytest.mark.slow
 def test_a_run_directory_that_cannot_be_is_one_line(place, tmp_path):
     done = run("run", "finetune", "-p", "epochs", "1", "-p", "train_limit", "50", env=os.environ | {"QRSUPPORT_RUNS": place})
     assert (done.returncode, done.stderr.splitlines()[-1][:18]) == (2, "error: cannot writ"), done.stderr
@@ -166,6 +169,7 @@ def test_a_run_prints_its_tables_and_not_its_texts(tmp_path):
     assert chapters.findings(file) == repr(shown)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_not_ascii_in_a_locale_that_is(tmp_path):
     """A run directory, and what is printed."""
     env = os.environ | {"PYTHONUTF8": "0", "LC_ALL": "POSIX", "PYTHONIOENCODING": ""}

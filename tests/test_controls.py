@@ -67,6 +67,7 @@ def test_gaussian_has_the_norm_asked_for():
     assert not controls.gaussian((3,), 0.0, "a").any()
 
 
+@pytest.mark.slow
 def test_other_seed_is_the_same_fine_tuning_with_the_next_seed(tiny):
     p = dataclasses.replace(tiny, epochs=1, train_limit=200)
     other = pipeline.checkpoint(p, "other-seed")
@@ -131,6 +132,7 @@ def test_noise_moves_clean_logits_as_much_as_int8(tiny, logits, name):
     assert said["scale"] > 0 and (said["texts"], said["split"]) == (controls.SAMPLE, "validation")
 
 
+@pytest.mark.slow
 def test_each_draw_is_another_model_and_none_is_int8(tiny, logits):
     digests = {pipeline.classifier(tiny, name).digest for name in (*DRAWN, *NOISE, "fp32", "int8-dynamic")}
     assert len(digests) == len(DRAWN) + len(NOISE) + 2
@@ -212,6 +214,7 @@ def test_the_answer_of_a_matched_control_is_the_texts_own(tiny, name):
     assert np.array_equal(model(texts), np.concatenate([model([text]) for text in texts]))
 
 
+@pytest.mark.slow
 def test_noise_without_a_movement_to_match_is_refused(tiny, tmp_path):
     fp32, int8 = (pipeline.variant(tiny, name) for name in ("fp32", "int8-dynamic"))
     with pytest.raises(BadCheckpoint, match="no 8-bit weight"):
@@ -225,6 +228,7 @@ def test_noise_without_a_movement_to_match_is_refused(tiny, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_matched_controls_are_attacked_and_replayed_as_any_variant(tiny):
     p = dataclasses.replace(tiny, attack="pwws", n=3)
     assert len(pipeline.attack(p, "activation-noise-1", progress=False)) == 3

@@ -56,10 +56,12 @@ def refusals(base, disk: Path, needs: list[Path], call) -> int:
     raise AssertionError("no disk was large enough")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_when_weights_are_saved(base, tmp_path):
     assert refusals(base, tmp_path / "disk", [], pipeline.checkpoint) > 1
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_when_a_classifier_is_exported(base, tmp_path):
     needs = parts(base, "checkpoints")
     assert refusals(base, tmp_path / "disk", needs, lambda p: pipeline.variant(p, "fp32")) > 1
@@ -135,6 +137,7 @@ def test_a_read_only_disk_is_named(tmp_path):
         store.made(disk / "runs" / "x", {}, lambda room: None)
 
 
+@pytest.mark.slow
 def test_workers_without_shared_memory_are_named(base, tmp_path):
     """/dev/shm is read-only in a namespace of the test's own."""
     code = (

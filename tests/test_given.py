@@ -62,6 +62,7 @@ def test_checkpoint_is_taken_as_it_is(tiny, own, capsys):
     assert accuracy(own) > 0.6
 
 
+@pytest.mark.slow
 def test_classes_in_another_order_and_case_are_put_in_order(own):
     plain = accuracy(own)
     rename(own, "Positive", "NEGATIVE")
@@ -74,6 +75,7 @@ def test_classes_in_another_order_and_case_are_put_in_order(own):
     assert tuple(json.loads((pipeline.checkpoint(again) / "config.json").read_text())["id2label"].values()) == ("negative", "positive")
 
 
+@pytest.mark.slow
 def test_map_says_what_unnamed_classes_are_and_a_turned_one_is_warned_of(own, capsys):
     rename(own, "LABEL_0", "LABEL_1")
     plain = accuracy(own)

@@ -116,6 +116,7 @@ def test_victim_asks_without_torch():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_compare_chapter_loads_nothing_heavy():
     """Its imports, all of them, in one process."""
     cells = json.loads(project.chapter("compare").read_text("utf-8"))["cells"]

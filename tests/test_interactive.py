@@ -172,6 +172,7 @@ def test_hostile_text_is_shown_as_text(page, site, found):
     assert "</script><img" in page.inner_text("#play-text")
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone_and_axe_finds_nothing_serious(page, site, found):
     from importlib.resources import files
 

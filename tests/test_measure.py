@@ -29,6 +29,7 @@ def file(p, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_every_measure_of_every_variant(p, file):
     found = published_variants.read(file)
     assert list(found.grid["variant"]) == ["fp32", *sorted(NAMES, key=list(catalog.VARIANTS).index)]
@@ -41,11 +42,13 @@ def test_every_measure_of_every_variant(p, file):
     assert all(f"<td>{name}</td>" in shown for name in ("fp32", *NAMES)) and "None" not in shown
 
 
+@pytest.mark.slow
 def test_replaying_fp32_on_itself_is_its_direct_accuracy(file):
     row = published_variants.read(file).grid.set_index("variant").loc["fp32"]
     assert row["direct"] == row["transfer"]
 
 
+@pytest.mark.slow
 def test_no_text_and_no_place_is_in_the_file(p, file):
     content = file.read_text("utf-8")
     assert str(config.run_dir(p)) not in content
@@ -53,6 +56,7 @@ def test_no_text_and_no_place_is_in_the_file(p, file):
         assert text not in content
 
 
+@pytest.mark.slow
 def test_json_holds_no_nan(file):
     def refuse(name):
         raise AssertionError(name)
@@ -61,6 +65,7 @@ def test_json_holds_no_nan(file):
     assert measure.plain(pd.DataFrame({"a": [math.nan, 1.0]})) == [{"a": None}, {"a": 1.0}]
 
 
+@pytest.mark.slow
 def test_the_verdict_counts_what_differs(file):
     found = published_variants.read(file)
     said = published_variants.verdict(found, "direct")
@@ -72,6 +77,7 @@ def test_the_verdict_counts_what_differs(file):
     assert f" 0 of {len(NAMES)} variants differ from `fp32`. " in published_variants.verdict(none, "direct")
 
 
+@pytest.mark.slow
 def test_the_figure_says_what_it_draws(file):
     found = published_variants.read(file)
     alt = published_variants.accuracy_by_difference(found).alt
@@ -81,6 +87,7 @@ def test_the_figure_says_what_it_draws(file):
     assert f"w2a2 {shown[0]}: {shown[1]}, {shown[2]}" in alt and "fp32 0.0 %: " in alt
 
 
+@pytest.mark.slow
 def test_how_closely_accuracy_follows_the_difference(file):
     found = published_variants.read(file)
     shares = published_variants._differences(found)["differs"]

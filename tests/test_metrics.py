@@ -241,6 +241,7 @@ def test_replaying_a_source_on_itself_gives_its_direct_accuracy(statuses):
 
 @settings(max_examples=4, deadline=None)
 @given(STATUS, STATUS, st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_the_order_of_records_does_not_matter(one, two, rng: random.Random):
     made = attacks(one) + attacks(two, "int8-dynamic") + attacks(one, attack="pso")
     again = replays(attacks(one), "int8-dynamic", [i % 2 == 0 for i in range(len(one))])

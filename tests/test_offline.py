@@ -44,6 +44,7 @@ assert lemminflect.getInflection("see", "VBD") == ("saw",)
 """
 
 
+@pytest.mark.slow
 def test_everything_embedded_works_alone(tmp_path):
     home = tmp_path / "home"
     home.mkdir()

@@ -56,6 +56,7 @@ def test_an_empty_folder_is_not_at_hand_and_the_missing_file_is_named(name, tmp_
     assert not there and origins.files(name)[0].name in said and "page Data" in said
 
 
+@pytest.mark.slow
 def test_doctor_says_no_for_empty_folders(tmp_path):
     for name in DATASETS:
         (tmp_path / name).mkdir()
@@ -64,6 +65,7 @@ def test_doctor_says_no_for_empty_folders(tmp_path):
         assert said_of(name, output).startswith(f"{name} no put {origins.files(name)[0].name}")
 
 
+@pytest.mark.slow
 def test_doctor_check_names_a_file_that_is_not_the_published_one(tmp_path):
     for file in origins.files("trec"):
         (tmp_path / file.name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,7 @@ def test_doctor_check_names_a_file_that_is_not_the_published_one(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_doctor_fits_into_80_columns_but_for_paths(tmp_path):
     long = [line for line in doctor(tmp_path).splitlines()[2:] if len(line) > 80 and " " in line.strip()]
     assert not long

@@ -152,6 +152,7 @@ def installed(tmp_path_factory):
     return python
 
 
+@pytest.mark.slow
 def test_an_installed_package_runs_its_chapters_anywhere(installed, tiny, tmp_path):
     """From a wheel, in an empty folder, outside any checkout."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "QRSUPPORT_RUNS")}

@@ -61,6 +61,7 @@ def order(searcher, example):
 
 @pytest.mark.parametrize("attack", ["textfooler", "pwws"])
 @both
+@pytest.mark.slow
 def test_words_are_taken_in_the_order_of_the_variant_that_ranks_them(p, attack, stock):
     q = dataclasses.replace(p, attack=attack)
     fp32, int8, other = (one_example.Searcher(task(q, name), stock) for name in ("fp32", "int8-dynamic", "other-seed"))

@@ -147,6 +147,7 @@ def masked(tiny, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", MASKED)
+@pytest.mark.slow
 def test_masked_language_models_give_textattacks_outcomes(p, masked, monkeypatch, name):
     monkeypatch.setattr(tasks, "supply", lambda p, recipe=None: masked)
     seen = compared(dataclasses.replace(p, attack=name, query_budget=40), 8)
@@ -289,6 +290,7 @@ def test_what_an_own_class_draws_on_is_part_of_its_identity(p, written):
     assert set(recipes.supply(p, recipes.find(path)).parts) == {"substitutes", "encoder"}
 
 
+@pytest.mark.slow
 def test_a_worker_imports_an_own_class(p, written, tmp_path):
     q = dataclasses.replace(p, attack=written("mine_a", "WordSwapWordNet"), attack_seed=3)
     one = attacked(q)
@@ -301,9 +303,10 @@ def test_a_worker_imports_an_own_class(p, written, tmp_path):
     assert found[0] == found[1] and len(found[0]) == p.n and two.name == one.name
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_an_import_path(p, written, tmp_path):
     path = written("mine_a", "WordSwapWordNet")
-    few = {name: getattr(p, name) for name in ("train_limit", "epochs", "n", "run_dir")}
+    few = {name: getattr(p, name) for name in ("backbone", "train_limit", "epochs", "n", "run_dir")}
     given = [word for name, value in few.items() for word in ("-p", name, str(value))]
     env = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))}
     command = [sys.executable, "-m", "qrsupport", "run", "attack", "-p", "attack", path, *given]

@@ -251,6 +251,7 @@ def test_published_sememes(tmp_path):
 
 
 @real
+@pytest.mark.slow
 def test_local_pwws_needs_nothing_but_nltk_data(monkeypatch, tmp_path):
     monkeypatch.setenv("QRSUPPORT_CACHE", str(tmp_path))
     monkeypatch.setenv("QRSUPPORT_DATA", str(tmp_path))
@@ -263,6 +264,7 @@ def test_local_pwws_needs_nothing_but_nltk_data(monkeypatch, tmp_path):
 
 
 @real
+@pytest.mark.slow
 def test_substitutes_are_those_of_textattack():
     sources._local_substitutes()
     offline.textattack()

@@ -61,6 +61,7 @@ def test_the_model_is_as_before_afterwards():
         assert torch.equal(layer(x), before)
 
 
+@pytest.mark.slow
 def test_torch_while_rounding_is_what_is_executed(tiny, tmp_path):
     """The base checkpoint, rounded in torch, against its simulation in ONNX Runtime: the same labels, nearly the same logits."""
     texts = datasets.load(tiny).eval_split().texts[:60]
@@ -80,6 +81,7 @@ def four(tiny):
     return {name: pipeline.clean(tiny, name) for name in names}
 
 
+@pytest.mark.slow
 def test_its_checkpoints_are_their_own(tiny, four):
     weights = {
         which: store.sha256(pipeline.checkpoint(tiny, which) / "model.safetensors") for which in ("base", "qat8", "qat4")
@@ -91,12 +93,14 @@ def test_its_checkpoints_are_their_own(tiny, four):
     assert len(weight.unique()) > 1000, "the weights kept are those before rounding"
 
 
+@pytest.mark.slow
 def test_records_say_how_each_is_executed(four):
     assert {name: found["execution"] for name, found in four.items()} == {
         "w4a4": "simulated", "qat4": "simulated", "qat4-fp32": "kernel", "qat8": "kernel",
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_learns(four):
     """Better than chance by far, executed as it learnt."""
     for name in ("qat4", "qat8"):

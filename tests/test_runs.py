@@ -53,6 +53,7 @@ CHANGES = [{"per_channel": True, "weight_type": "QUInt8"}, {"adversarial_example
 
 
 @pytest.mark.parametrize("changes", [*zip(CHANGES), CHANGES, CHANGES[::-1]])
+@pytest.mark.slow
 def test_runs_with_other_parameters_are_other_rows_and_break_no_table(tmp_path, changes):
     for given in ({}, *changes):
         stored(tmp_path, **given)

@@ -321,6 +321,7 @@ def test_p_values(p, said):
     assert tables.p_value(p) == said
 
 
+@pytest.mark.slow
 def test_report_imports_no_engine():
     code = (
         "import sys, qrsupport.report.show, qrsupport.analysis.metrics;"

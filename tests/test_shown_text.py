@@ -79,6 +79,7 @@ assert str(offline.private()) == jieba.dt.tmp_dir and (offline.private() / "jieb
 """
 
 
+@pytest.mark.slow
 def test_chinese_text_leaves_the_shared_directory_alone(tmp_path):
     env = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", CHINESE], env=env, capture_output=True, text=True, check=False)

@@ -21,9 +21,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def address(made):
+def address(whole_book):
     """The site, served on this machine; a file:// page may not read the search index."""
-    folder, _ = made
+    folder, _ = whole_book
     handler = functools.partial(Quiet, directory=str(folder / "_build" / "html"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -32,8 +32,8 @@ def address(made):
 
 
 @pytest.fixture(scope="module")
-def names(made):
-    folder, _ = made
+def names(whole_book):
+    folder, _ = whole_book
     html = folder / "_build" / "html"
     found = sorted(str(f.relative_to(html)) for room in ("book", "nbs") for f in (html / room).rglob("*.html"))
     assert len(found) > 20

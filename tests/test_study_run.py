@@ -16,6 +16,8 @@ from qrsupport.analysis import outcomes
 from qrsupport.errors import BelowFloor, NoRecords, StaleArtefact, StudyIncomplete
 from qrsupport.study import check, jobs, plan_file, published, read, run, status
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -129,7 +131,6 @@ def test_published_records_can_be_made_again(place, tmp_path):
         check.check(plan.unit("a-s1"), out, tmp_path, 4)
 
 
-@pytest.mark.slow
 def test_a_sample_of_the_books_records_is_made_again(tmp_path):
     """The cheapest published unit: ten examples of its first attack, on two variants."""
     plan, folder = plan_file.read(ROOT / plan_file.FILE), ROOT / read.FOLDER

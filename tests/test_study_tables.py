@@ -44,6 +44,7 @@ def test_every_table_has_rows(rows, name):
     assert "(no rows)" not in repr(getattr(tables, name)(rows)) and len(lines(getattr(tables, name)(rows))) > 3
 
 
+@pytest.mark.slow
 def test_tables_say_what_the_rows_say(rows):
     said = {name: repr(getattr(tables, name)(rows)) for name in TABLES}
     assert re.search(r"int8-dynamic +3 +40 +\+50\.0 points", said["direct_gains"])

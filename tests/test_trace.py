@@ -104,6 +104,7 @@ def test_wrong_questions_are_refused_before_any_work(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     command = [sys.executable, "-m", "qrsupport", "trace", "no/such", "--out", str(tmp_path / "t.json")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

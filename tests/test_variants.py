@@ -17,6 +17,7 @@ from qrsupport.training import fine_tuning
 
 
 @pytest.mark.parametrize("backbone", ["bert-small", "distilbert-small"])
+@pytest.mark.slow
 def test_fp32_answers_as_torch_does(tiny, backbone):
     p = dataclasses.replace(tiny, backbone=backbone, epochs=1)
     found = pipeline.compare_with_torch(p, n=40)
@@ -64,6 +65,7 @@ def test_weight_error_is_half_a_step_at_most(tiny):
     assert variants.weight_error(fp32, fp32).size == 0
 
 
+@pytest.mark.slow
 def test_made_twice_the_model_has_the_same_bytes(tiny, tmp_path):
     p = dataclasses.replace(tiny, epochs=1, train_limit=60)
     for name in ("fp32", "int8-dynamic"):
@@ -96,6 +98,7 @@ def test_every_variant_has_a_precision_and_a_checkpoint():
         assert entry.precision in known and entry.checkpoint in fine_tuning.OPTIONS
 
 
+@pytest.mark.slow
 def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
     p = dataclasses.replace(tiny, adversarial_examples=12)
     path = pipeline.variant(p, "adversarial")
@@ -131,6 +134,7 @@ def test_latencies_are_in_milliseconds_and_taken_in_turns(tiny, monkeypatch):
 AT_ONCE = ("int8-dynamic-channel", "int8-dynamic-unsigned", "int8-dynamic-reduced", "int8-static-minmax")
 
 
+@pytest.mark.slow
 def test_quantizing_leaves_the_folder_of_the_32_bit_variant_alone(tiny):
     """Also where a name that ONNX Runtime writes beside a model is taken."""
     p = dataclasses.replace(tiny, calibration_examples=3, epochs=1, train_limit=60)
@@ -142,6 +146,7 @@ def test_quantizing_leaves_the_folder_of_the_32_bit_variant_alone(tiny):
     assert (fp32 / "model-inferred.onnx").is_dir()
 
 
+@pytest.mark.slow
 def test_processes_quantize_one_checkpoint_at_the_same_time(tiny):
     fp32 = pipeline.variant(tiny, "fp32")
     before = {f.name: store.sha256(f) for f in fp32.iterdir()}
