@@ -18,10 +18,12 @@ import re
 import runpy
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import yaml
 
 from .. import project, store
@@ -32,6 +34,8 @@ PROSE = "*Your answer here.*"
 CODE = "# Your code here"
 LIST = "course.json"
 """In the folder of the student edition: the files written there, with the SHA-256 of each."""
+KINDS = ("reading", "by hand", "code", "project")
+OTHER = "other"
 CLOSE = 0.005
 """Relative difference up to which a number with decimals is right; a solution may set `tolerance_2`."""
 MARKUP = re.compile(
@@ -173,6 +177,27 @@ def plain(text: str, folder: Path, names: dict[Path, str]) -> str:
         return f"[{found['said']}]({file}{found['place'] or ''})" if file else found["said"]
 
     return MARKUP.sub(shown, text)
+
+
+def overview() -> pd.DataFrame:
+    """One row for each page with exercises, in the order of the book: how many of each kind, and which have a check."""
+    order, rows = _order(), []
+    for _, path in sorted(exercises.pages().items(), key=lambda item: order.get(item[1], len(order))):
+        source = exercises.read(path)
+        found = exercises.parts(source)
+        if numbers := exercises.numbers(found):
+            kinds = Counter(_kind(part.source) for part in found if part.title)
+            checked = [str(n) for n in numbers if exercises.has_answer(found, n)]
+            counts = {kind: kinds[kind] for kind in (*KINDS, OTHER)}
+            rows.append({"page": _title(source)} | counts | {"checked": ", ".join(checked) or "none"})
+    table = pd.DataFrame(rows, columns=["page", *KINDS, OTHER, "checked"])
+    return table if table[OTHER].any() else table.drop(columns=OTHER)
+
+
+def _kind(text: str) -> str:
+    """The kind that an exercise's title names in brackets: `small project` counts as `project`."""
+    named = re.match(r"\*\*Exercise \d+ \(([^)]*)\)", text)
+    return next((kind for kind in KINDS if named and named[1].endswith(kind)), OTHER)
 
 
 def check(name: str, number: int, answer: object, given: Mapping | None = None) -> None:
