@@ -14,6 +14,7 @@ from qrsupport.book import chapters
 from qrsupport.errors import BadChapter, StorageError, UnknownName
 
 ROOT = Path(__file__).parents[1]
+FRAME = ("## Findings", "## Exercises", "## What next", "## References")
 LINE = re.compile(r"^(\w+): (\w+) = (.+?)  # (.+)$")
 
 
@@ -121,12 +122,12 @@ def test_parameters_are_read_in_the_next_cell(chapter):
 
 
 @every
-def test_cells_are_short_and_define_nothing(chapter):
+def test_cells_are_short_and_define_no_class(chapter):
     for cell in code_cells(chapter):
         tree = ast.parse("".join(cell["source"]))
-        assert not [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef))]
+        assert not [n for n in ast.walk(tree) if isinstance(n, (ast.ClassDef, ast.AsyncFunctionDef))]
         if "parameters" not in cell["metadata"].get("tags", []):  # those are one line a parameter
-            assert len(cell["source"]) <= 10
+            assert len(cell["source"]) <= 15
 
 
 @every
@@ -140,22 +141,20 @@ def test_pages_have_the_same_frame(chapter):
     text = "\n".join("".join(c["source"]) for c in notebook(chapter)["cells"] if c["cell_type"] == "markdown")
     first = notebook(chapter)["cells"][0]
     assert first["cell_type"] == "markdown" and first["source"][0].startswith("# ")
-    for part in ("**Overview.**", "**Prerequisites.**", "## Summary", "## What's next"):
+    for part in ("**You will be able to", "**Time", "**Prerequisites", *FRAME):
         assert part in text
+    assert [text.index(f"\n{part}\n") for part in FRAME] == sorted(text.index(f"\n{part}\n") for part in FRAME)
 
 
 @every
 def test_prose_holds_no_measured_numbers(chapter):
-    """Evidence is derived: markdown may number chapters, name 8 and 32 bits and show commands, and no more."""
+    """Evidence is derived: markdown may work with numbers in formulas, name 8 and 32 bits and show commands, and no more."""
+    shown = r"<svg.*?</svg>|\$\$.*?\$\$( \(\S+\))?|\$[^$]*\$|`[^`]*`|\(\S*\)"
+    named = r"\*\*Exercise \d+|\bT5\b|\b8[ -]bits?\b|32[ -]bit|\b0\.05\b"
     for cell in notebook(chapter)["cells"]:
         if cell["cell_type"] == "markdown":
-            text = re.sub(
-                r"`[^`]*`|\(\S*\)|^# \d+\.|[Cc]hapter \d+|\bT5\b|\b8[ -]bits?\b|32[ -]bit",
-                "",
-                "".join(cell["source"]),
-                flags=re.MULTILINE,
-            )
-            assert not re.search(r"\d", text.replace("0.05", "")), text
+            text = re.sub(f"{shown}|{named}", "", "".join(cell["source"]), flags=re.DOTALL)
+            assert not re.search(r"\d", text), text
 
 
 @pytest.mark.parametrize("where", [".", "nbs"])

@@ -103,15 +103,20 @@ def recovered(transfer: pd.DataFrame, variant: str) -> str:
 
 
 def predicted(df: pd.DataFrame) -> str:
-    """From rows with `target`, `predicted` and `observed` shares: how far apart they are."""
+    """From rows with `target`, `predicted` and `observed` shares, how far apart they are; with the root mean squares of the
+    shifts of `clean` and of `adversarial` texts, whether what was assumed of the shifts holds."""
     df = df.dropna(subset=["predicted", "observed"])
     if not len(df):
         return NOTHING
     apart = (df["predicted"] - df["observed"]).abs()
     worst = df.loc[apart.idxmax()]
+    ratios = (df["adversarial"] / df["clean"].where(df["clean"] > 0)).dropna()
+    low, high = (f"{f(ratios):.1f}" for f in (min, max)) if len(ratios) else ("", "")
+    spread = f"{low} times" if low == high else f"{low} to {high} times"
     return (
         f"Over {counted(len(df), 'target')} prediction and observation are {100 * apart.mean():.0f} points apart in the mean, and "
         f"most for {code(worst['target'])} ({percent(worst['predicted'], 0)} predicted, {percent(worst['observed'], 0)} observed)."
+        + (f" Leads shift on adversarial texts {spread} as far as on clean ones; the prediction assumes 1." if low else "")
     )
 
 
