@@ -75,17 +75,18 @@ def learning_curve(history: pd.DataFrame) -> Figure:
     """From `fine_tuning.history`: losses and validation accuracy by step; values that were not measured are skipped."""
     _need(history, "history")
     df = history.rename(columns=lambda c: str(c).replace("_", " "))
-    canvas, axes = _axes(1, 2, 8.4, 3.4)
+    canvas, axes = _axes(2, 1, 6.0, 4.8, sharex=True)
     said = []
     for i, name in enumerate(("train loss", "validation loss", "validation accuracy")):
         points = df[["step", name]].dropna()
-        ax = axes[0, int(name.endswith("accuracy"))]
+        ax = axes[int(name.endswith("accuracy")), 0]
         few = MARKERS[i] if len(points) <= 60 else None
         ax.plot(points["step"], points[name], LINES[i], marker=few, markersize=4, color=PALETTE[i], label=name)
         if len(points):
             said.append(f"{name} goes from {cell(float(points[name].iloc[0]))} to {cell(float(points[name].iloc[-1]))}")
-    for ax, label in zip(axes[0], ("cross-entropy (nats)", "validation accuracy"), strict=True):
-        ax.set(xlabel="step", ylabel=label)
+    for ax, label in zip(axes[:, 0], ("cross-entropy (nats)", "validation accuracy"), strict=True):
+        ax.set(ylabel=label)
+    axes[1, 0].set(xlabel="step")
     axes[0, 0].legend()
     return Figure(canvas, f"Learning curve over {int(df['step'].max()):,} steps: {'; '.join(said)}.")
 
@@ -103,6 +104,31 @@ def weight_error_histogram(errors: np.ndarray) -> Figure:
         canvas,
         f"Histogram of the quantization error of {values.size:,} weights: mean {values.mean():.2g}, "
         f"root mean square {rms:.2g}, largest absolute error {largest:.2g}.",
+    )
+
+
+def lead_shifts(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = ("fp32", "int8-dynamic")) -> Figure:
+    """The label's lead over the highest other logit on each text, under two variants (both of shape (texts,)): how far the
+    second moves it, against the first's.  Below the dashed line a lead changes its sign, and with it the answer right or wrong.
+    """
+    before, after = np.asarray(before, float), np.asarray(after, float)
+    _need(before, "leads")
+    turned = (before > 0) != (after > 0)
+    canvas, axes = _axes(height=4.0)
+    ax, shift = axes[0, 0], after - before
+    for part, i, label in ((~turned, 0, "answer kept"), (turned, 3, "right or wrong changes")):
+        ax.scatter(before[part], shift[part], s=16, marker=MARKERS[i], color=PALETTE[i], label=f"{label} ({part.sum():,})")
+    ends, room = np.array(ax.get_xlim()), ax.get_ylim()
+    ax.plot(ends, -ends, "--", color="black", linewidth=1, label="lead becomes 0")
+    ax.axvline(0, color="black", linewidth=1)
+    first, second = map(visible, names)
+    ax.set(xlim=ends, ylim=room, xlabel=f"lead of the label's logit, {first}", ylabel=f"lead of {second} minus {first}'s")
+    ax.legend()
+    q = [cell(float(v)) for v in np.quantile(np.abs(shift), (0.5, 1))]
+    return Figure(
+        canvas,
+        f"Scatter of {len(shift):,} texts: {first}'s lead against its change under {second}. Median size of the change {q[0]}, "
+        f"largest {q[1]}; right or wrong changes on {int(turned.sum())}.",
     )
 
 
