@@ -1,6 +1,9 @@
 # make         the environment, in .venv, from requirements.lock
 # make book    the environment, the chapters, the site, the headline table
-# make check   the environment, ruff and mypy over the package (seconds)
+# make links   whether every external address in the book answers; after make book, needs a network
+# make pdf     the book as _build/book.pdf; after make book, needs Chromium or Chrome
+# make course  the student edition, in _build/course
+# make check   the environment, ruff and mypy over the package, a linter over the prose (seconds)
 # make test    the environment, all tests
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
 # make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
@@ -19,7 +22,7 @@ KILLS ?= 100
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study check test bench soak clean
+.PHONY: env book study links pdf course check test bench soak clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -39,9 +42,16 @@ book: $(STAMP)
 study: PROFILE := study
 study: book
 
+links pdf: $(STAMP)
+	@$(BIN)/qrsupport $@
+
+course: $(STAMP)
+	@$(BIN)/qrsupport course --out _build/course
+
 check: $(STAMP)
 	$(BIN)/ruff check qrsupport tests
 	$(BIN)/mypy
+	$(BIN)/python tests/prose.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)

@@ -113,6 +113,38 @@ def book(profile, cores, pairs):
 
 
 @cli.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write into.")
+def course(out):
+    """The student edition: the pages with exercises as notebooks, without solutions, with checks of the answers.
+
+    A file that was changed since it was written is left as it is.
+    """
+    from .book import course as edition
+
+    written, kept = edition.write(out)
+    for file in written:
+        click.echo(file)
+    for file in kept:
+        click.echo(f"left as it is, for it was changed or is not of the student edition: {file}", err=True)
+
+
+@cli.command()
+def links():
+    """Ask every external address in the book whether it still answers, after `make book`; needs a network."""
+    from .book import publish
+
+    click.echo(publish.links(lambda line: click.echo(line, err=True)))
+
+
+@cli.command()
+def pdf():
+    """The book as one PDF, after `make book`; needs Chromium or Chrome."""
+    from .book import publish
+
+    click.echo(publish.pdf(lambda line: click.echo(line, err=True)))
+
+
+@cli.command()
 @click.option("--profile", default="quick", show_default=True, help="Which set of parameters.")
 @click.option("--measure", default=90, show_default=True, type=click.IntRange(1, 120), help="Seconds to measure for.")
 @click.option("--cores", default=os.cpu_count() or 1, type=click.IntRange(1), help="Jobs at a time; else all cores.")
@@ -145,6 +177,25 @@ def measure(pairs, out):
     p = config.make(**given)
     names = config.split(p.variants) if "variants" in given else measure.runnable(p)
     store.write_json(out, measure.measure(p, names))
+    click.echo(out)
+
+
+@cli.command()
+@click.argument("example")
+@PAIRS
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write; it holds the text.")
+def trace(example, pairs, out):
+    """Attack one EXAMPLE, named by its id, with every query on the record: by TextFooler, PWWS and PSO, or by one attack.
+
+    \b
+    qrsupport trace embedded/test/00132 -p attack pwws --out trace.json
+    """
+    given = {name: config.parse(name, text) for name, text in pairs}
+    from . import store
+    from .experiments import trace
+
+    attacks = (given["attack"],) if "attack" in given else trace.ATTACKS
+    store.write_json(out, trace.trace(config.make(**given), example, attacks))
     click.echo(out)
 
 

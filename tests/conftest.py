@@ -7,6 +7,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
+import small_book
 
 from qrsupport import config, pipeline
 from qrsupport.attacks import replaying
@@ -19,6 +20,13 @@ def tiny(tmp_path_factory):
     p = config.make(backbone="bert-small", train_limit=1200, epochs=3, n=10, run_dir=str(tmp_path_factory.mktemp("runs")))
     pipeline.checkpoint(p)
     return p
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A small book that `make book` made: (folder, the finished process)."""
+    folder = small_book.begin(tmp_path_factory.mktemp("book"))
+    return folder, small_book.make(folder, "-p", "attack", "textfooler")
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,9 @@ def shown(stored):
     book.mkdir()
     settings = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
     settings["execute"] = {"execute_notebooks": "force"}
-    settings["sphinx"]["config"] |= {"html_static_path": [], "html_css_files": []}
+    settings["html"].pop("favicon")
+    settings["sphinx"]["config"] |= dict.fromkeys(("html_static_path", "html_css_files", "html_js_files"), [])
+    settings["sphinx"]["config"]["bibtex_bibfiles"] = [str(ROOT / "book" / "references.bib")]
     (book / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
     (book / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "id": "one"}

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 
 import qrsupport
 from qrsupport import errors, records
@@ -26,6 +27,8 @@ INSIDE = {
     ("lexicons.word_encoder", "NotImplementedError"),  # the abstract encoder
     ("attacks.faster", "ValueError"),  # as TextAttack raises it
     ("lexicons.published", "ValueError"),  # by Vectors itself, which names the file
+    ("book.mathml", "ValueError"),  # by _shown itself, which makes it a warning of the site's build
+    ("book.mathml", "SkipNode"),  # how a visitor of docutils says that a node is done
     ("quantization.classifiers", "ValueError"),  # by _members itself, which names the file
     ("records", "TypeError"),  # by from_line itself, which names the line
     ("offline", "OSError"),  # to a socket's caller, as the system refuses
@@ -93,12 +96,12 @@ def test_only_named_errors_are_raised(module):
 def test_every_error_is_raised_somewhere_and_every_exception_is_needed():
     everywhere = {(module, name) for module, tree in MODULES.items() for name in raised(tree)}
     assert {name for _, name in everywhere} >= set(NAMES) - {"QRError"}
-    assert everywhere >= INSIDE and all(hasattr(builtins, name) for _, name in INSIDE)
+    assert everywhere >= INSIDE and all(hasattr(builtins, name) or hasattr(nodes, name) for _, name in INSIDE)
 
 
 def test_nothing_warns_but_by_what_is_on_the_page():
     """The package says what it has to say in errors, records and tables; a warning would need its place on the page."""
     for module, tree in MODULES.items():
-        for node in ast.walk(tree):
+        for node in ast.walk(tree) if module != "book.mathml" else ():  # to Sphinx, whose strict build stops on it
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 assert node.func.attr not in ("warn", "warning", "warn_explicit"), f"{module}, line {node.lineno}"

@@ -58,7 +58,7 @@ def test_a_published_notebook_names_no_place(tmp_path, monkeypatch):
     content = {"cells": [cell], "metadata": {"papermill": {"input_path": str(home / "x")}, "kernelspec": {"name": "mine"}}}
     file = runs / "chapters" / "01.ipynb"
     file.write_text(json.dumps(content))
-    found = json.loads(build.published(file))
+    found = json.loads(build.published(file, {}))
     assert found["cells"][0]["metadata"] == {"tags": ["x"]} and "papermill" not in found["metadata"]
     assert found["metadata"]["kernelspec"]["name"] == "python3"
     assert found["cells"][0]["source"] == "run_dir = 'run_dir'"

@@ -57,6 +57,8 @@ def test_tables_say_what_the_rows_say(rows):
 
 
 def test_figures_say_in_words_what_they_show(rows):
+    alt = figures.summary(rows, n=50).alt
+    assert "gain when attacked itself, int8-dynamic: 50.0 [" in alt and "recovery of fp32's texts, int8-dynamic: 75.0 [" in alt
     assert "fp32 to int8-dynamic 75.0 %" in figures.matrix(rows, "pwws").alt
     assert "int8-dynamic from 100.0 % to 50.0 %" in figures.budgets(rows, "pwws").alt  # 30 queries each
     predicted = boundary.predictions(rows)

@@ -20,7 +20,7 @@ from qrsupport.data import datasets
 from qrsupport.report import show
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "nbs").glob("*.ipynb")), ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
+PAGES = [*sorted((ROOT / "nbs").glob("*.ipynb")), ROOT / "README.md", *sorted((ROOT / "book").rglob("*.md"))]
 COMMAND = re.compile(r"(?:^|[`/\s])((?:qrsupport run |papermill nbs/)[^`\n]*)", re.MULTILINE)
 SMALL = {"n": 3, "epochs": 1, "train_limit": 300, "latency_repeats": 10, "adversarial_examples": 8, "workers": 1}
 BACKBONES = {"minilm-l6": "bert-small", "mpnet-base": "distilbert-small"}

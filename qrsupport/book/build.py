@@ -15,9 +15,11 @@ from tqdm import tqdm
 from .. import config, profiles, project, store
 from ..errors import ChapterFailed
 from ..training import pretrained
-from . import chapters
+from . import chapters, foot, launch
 
 START, INSTEAD = "workflow.json", "bert-small"
+RUNS_NOW = "file_format: mystnb"
+"""What the head of a page says whose code runs while the site is built."""
 
 
 def runs(profile: str, given: dict) -> Path:
@@ -64,21 +66,29 @@ def stage(executed: list[Path]) -> Path:
     shutil.copytree(root / "book", folder / "book")
     shutil.copy(root / "_toc.yml", folder)
     (folder / "nbs").mkdir()
+    settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     for template in project.chapters().values():
         source = next((f for f in executed if f.name.startswith(template.stem)), template)
-        (folder / "nbs" / template.name).write_text(published(source), "utf-8")
-    settings = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+        (folder / "nbs" / template.name).write_text(published(source, settings), "utf-8")
+    end = foot.text(foot.about())
+    for page in (f for f in (folder / "book").rglob("*.md") if RUNS_NOW in f.read_text("utf-8")):
+        page.write_text(page.read_text("utf-8") + end, "utf-8")
     settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
-    (folder / "_config.yml").write_text(yaml.safe_dump(settings), "utf-8")
+    (folder / "_config.yml").write_text(yaml.safe_dump(launch.buttons(settings)), "utf-8")
     return folder
 
 
-def published(notebook: Path) -> str:
-    """An executed notebook as it is given away: without when and where it ran, and no folder of this machine in it."""
-    content = json.loads(notebook.read_text("utf-8"))
+def published(notebook: Path, settings: dict) -> str:
+    """An executed notebook as it is given away: what made it at its foot, and no folder of this machine in it.
+
+    `settings` are the book's: with a repository's address in them, its second cell installs the package.
+    """
+    content = launch.install(json.loads(notebook.read_text("utf-8")), settings)
     for part in (content, *content["cells"]):
         part["metadata"].pop("papermill", None)
     content["metadata"]["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    if end := foot.text(content["metadata"].get(foot.KEY, {})):
+        content["cells"].append({"cell_type": "markdown", "id": "foot", "metadata": {}, "source": end})
     text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     places = {Path(notebook).absolute().parents[1]: "run_dir", project.folder(): ".", Path(sys.prefix): "python"}
     places |= {Path(os.environ[name]): name for name in ("QRSUPPORT_DATA", "QRSUPPORT_CACHE") if os.environ.get(name)}

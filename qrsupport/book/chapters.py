@@ -21,6 +21,7 @@ from ..data import datasets
 from ..errors import ChapterFailed, NoRecords, QRError, UnknownName
 from ..lexicons import resources
 from ..training import backbones
+from . import foot
 
 PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", "architectures")
 """Chapters with a place of their own in the plan; of every other one there is a job for each model, after `quantize`."""
@@ -206,7 +207,9 @@ def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:
 
     check(chapter, given)
     with store.storage_errors(out):
+        started = time.monotonic()
         done = _executed(chapter, given, Relay(label or chapter))
+        done.metadata[foot.KEY] = foot.of_chapter(chapter, given, time.monotonic() - started)
         store.write_text(out, nbformat.writes(done) + "\n")
     return out
 

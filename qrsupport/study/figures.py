@@ -4,10 +4,36 @@ import numpy as np
 import pandas as pd
 
 from .. import catalog
-from ..analysis import outcomes, transfers
+from ..analysis import gains, outcomes, transfers
 from ..report.figures import LINES, MARKERS, PALETTE, Figure, _axes, _need
 from ..report.tables import percent
 from . import findings
+
+SHOWN = {"int8-dynamic": findings.VARIANT, "noise as large": findings.AVERAGE, "another seed": "other-seed"}
+"""Label → variant, for `summary`."""
+
+
+def summary(rows: pd.DataFrame, n: int = 2_000) -> Figure:
+    """The answer in one figure: gain over fp32 when attacked itself, and recovery of fp32's texts, with 95 % intervals.
+
+    `n` bootstrap draws.
+    """
+    direct = outcomes.average(outcomes.direct(rows), findings.NOISE, findings.AVERAGE)
+    won = outcomes.average(transfers.outcomes(rows), findings.NOISE, findings.AVERAGE)
+    _need(direct, "direct attacks")
+    none = won.drop_duplicates([*outcomes.MODEL, "attack", "example"]).assign(variant="fp32", right=0.0)
+    canvas, axes = _axes(1, 2, 8.0, 2.6, sharey=True)
+    said = []
+    for ax, what, found in ((axes[0, 0], "gain when attacked itself", direct), (axes[0, 1], "recovery of fp32's texts", pd.concat([won, none]))):
+        for i, (label, name) in enumerate(SHOWN.items()):
+            part = gains.pooled(found, name, "fp32", n)
+            value, low, high = (100 * part[key] for key in ("gain", "lower", "upper"))
+            ax.errorbar(value, -i, xerr=[[value - low], [high - value]], fmt=MARKERS[i], color=PALETTE[i], capsize=4)
+            said.append(f"{what}, {label}: {value:.1f} [{low:.1f}, {high:.1f}]")
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set(xlabel=f"{what} (points)", yticks=[-i for i in range(len(SHOWN))], ylim=(0.5 - len(SHOWN), 0.5))
+    axes[0, 0].set_yticklabels(list(SHOWN))
+    return Figure(canvas, f"In points, with 95 % intervals: {'; '.join(said)}.")
 
 
 def matrix(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE) -> Figure:

@@ -27,6 +27,21 @@ def verdict(found: list[Finding]) -> str:
     return " ".join(filter(None, (ANSWERS[answer], numbers, TRANSFER.get(found[2].verdict))))
 
 
+def summary(found: list[Finding], rows: pd.DataFrame) -> str:
+    """What the figure `figures.summary` shows, from the findings on its rows."""
+    own, recovered, other = found[0], found[2], findings.seed(rows)
+    said = f"Attacked itself, `int8-dynamic` differs from `fp32` by {interval(own.gain)}"
+    if own.excess and own.excess["places"]:
+        said += f" and from noise that moves the logits as much by {interval(own.excess)}"
+    if recovered.gain["places"] and other["places"]:
+        said += (
+            f". Of the texts that fooled `fp32`, it recovers {interval(recovered.gain)} more than such noise, "
+            f"and a classifier fine-tuned from another seed recovers {interval(other)} more than it"
+        )
+    names = ", ".join(sorted(set(rows["dataset"])))
+    return f"{said}. Datasets: {names}; backbone: {findings.BACKBONE}."
+
+
 def seeds(rows: pd.DataFrame) -> str:
     """One sentence: what another seed recovers beside int8."""
     found = findings.seed(rows)
