@@ -60,6 +60,15 @@ def _axes(rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 3
         return canvas, canvas.subplots(rows, columns, squeeze=False, **kwargs)
 
 
+def _plain_log(axis, subs: tuple[int, ...]) -> None:
+    """Labels a logarithmic axis at these multiples of powers of ten with whole numbers: matplotlib's own labels are formulas, which are not parsed here."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else ""))
+    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
 def _need(data, what: str) -> None:
     if len(data) == 0:
         raise NoRecords(f"no {what} to draw; run the chapter that makes them or `make book`")
@@ -99,6 +108,7 @@ def weight_error_histogram(errors: np.ndarray) -> Figure:
     counts, edges = np.histogram(values, 81)  # counted here: seaborn would copy and sort millions of weights
     axes[0, 0].stairs(counts, edges, fill=True, color=PALETTE[0])
     axes[0, 0].set(xlabel="quantized − original weight", ylabel="weights", yscale="log")
+    _plain_log(axes[0, 0].yaxis, (1,))
     rms, largest = float(np.sqrt(np.mean(values**2))), float(np.abs(values).max())
     return Figure(
         canvas,
@@ -283,6 +293,7 @@ def budget_curves(df: pd.DataFrame) -> Figure:
         points = (f"{percent(a)} at {int(b):,}" for a, b in zip(line["accuracy"], line["budget"], strict=True))
         said.append(f"{name}: {', '.join(points)}")
     ax.set(xlabel="queries allowed", ylabel="accuracy under attack (%)", xscale="log", ylim=(0, 100))
+    _plain_log(ax.xaxis, (1, 2, 5))
     ax.legend()
     return Figure(canvas, f"Accuracy by queries allowed, bands 95 % Wilson intervals. {'; '.join(said)}.")
 

@@ -89,8 +89,9 @@ def table(df: pd.DataFrame, caption: str = "", most: int = MOST, keys: Iterable[
 
     On a page a column with one value alone stands in the caption, as `name: value`: of two or more rows any such column but
     one of floats, which are measures; with `keys`, the columns that say what a row is, only those, of a single row too;
-    `keys=()` leaves every column.  Rows beyond the first `most` are folded away (0: none is).  Below the caption stands what the pretrained backbones in the
-    column `backbone` are.  A table without rows has no head.
+    `keys=()` leaves every column.  Rows beyond the first `most` are folded away (0: none is).  The caption, above the box in
+    which a wide table scrolls, also says what the pretrained backbones in the column `backbone` are.  A table without rows
+    has no head.
     """
     names, rows = [str(c) for c in df.columns], _texts(df)
     fixed = _constant(names, rows, _words(df) if keys is None else keys, 2 if keys is None else 1)
@@ -98,11 +99,23 @@ def table(df: pd.DataFrame, caption: str = "", most: int = MOST, keys: Iterable[
     title = ". ".join(filter(None, (caption, said, backbones(df))))
     shown = [i for i in range(len(names)) if i not in fixed]
     cut = most if 0 < most < len(rows) else len(rows)
-    page = f'<div class="{CLASSES}" style="overflow-x:auto">{_grid(names, rows[:cut], shown, title)}'
+    page = _grid(names, rows[:cut], shown)
     if rest := rows[cut:]:
         page += f"<details><summary>{_count(len(rest))} of {len(rows):,}</summary>{_grid(names, rest, shown)}</details>"
     whole = ". ".join(filter(None, (caption, backbones(df))))
-    return Html(f"{page}</div>", f"{visible(whole)}\n{plain(df)}" if whole else plain(df))
+    return Html(captioned(page, title), f"{visible(whole)}\n{plain(df)}" if whole else plain(df))
+
+
+def captioned(page: str, caption: str) -> str:
+    """HTML of tables under their caption, which stays in sight where a wide table is scrolled."""
+    title = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<div class="{CLASSES}"><figure class="results">{title}{page}</figure></div>'
+
+
+def scrolled(head: str, body: str) -> str:
+    """A table from the HTML of its headings and rows, in a box within which a wide one scrolls, with the keyboard too."""
+    grid = f'<table class="table dataframe"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
+    return f'<div class="table-scroll" style="overflow-x:auto" tabindex="0">{grid}</div>'
 
 
 def _count(n: int) -> str:
@@ -121,14 +134,13 @@ def _constant(names: list[str], rows: list[list[str]], wanted: Iterable[str], le
     return found if len(found) < len(names) else []
 
 
-def _grid(names: list[str], rows: list[list[str]], shown: list[int], caption: str = "") -> str:
+def _grid(names: list[str], rows: list[list[str]], shown: list[int]) -> str:
     """The columns `shown` of these rows as an HTML table."""
     head = "".join(f'<th scope="col">{escape(names[i])}</th>' for i in shown)
     body = "".join("<tr>" + "".join(f"<td>{escape(row[i])}</td>" for i in shown) + "</tr>\n" for row in rows)
     if not rows:
         head, body = "", "<tr><td>(no rows)</td></tr>"
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<table class="table dataframe">{title}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
+    return scrolled(head, body)
 
 
 def bench_rows(found: dict) -> pd.DataFrame:
