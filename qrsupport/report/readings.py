@@ -56,14 +56,19 @@ def movement(df: pd.DataFrame) -> str:
         return NOTHING
     if len(df) < FEW or df["moved"].nunique() < FEW:
         return f"{counted(len(df), 'variant')} cannot show whether recovery grows with the movement."
-    ranks = [df["moved"].corr(df[name], method="spearman") for name in ("recovery", "gain")]
-    words = ["cannot be told (all are equal)" if np.isnan(r) else f"is {r:+.2f}" for r in ranks]
+    words = [_rank_correlation(df["moved"], df[name]) for name in ("recovery", "gain")]
     best = df.sort_values("recovery").iloc[-1]
     return (
         f"Over {len(df)} variants the rank correlation (Spearman) of the movement with recovery {words[0]}; with the direct "
         f"gain it {words[1]}. {code(best['variant'])} recovers most ({percent(best['recovery'])}); attacked itself it "
         f"differs from `fp32` by {best['gain']:+.1f} points."
     )
+
+
+def _rank_correlation(x: pd.Series, y: pd.Series) -> str:
+    if y.nunique() < 2:
+        return "cannot be told (all are equal)"
+    return f"is {x.corr(y, method='spearman'):+.2f}"
 
 
 def tested(pairs: pd.DataFrame) -> str:
@@ -76,6 +81,18 @@ def tested(pairs: pd.DataFrame) -> str:
     found = ", ".join(words) if words else "none"
     least = f"; the smallest corrected p is {p_value(pairs['p_holm'].min())}" if not words else ""
     return f"Of {counted(len(pairs), 'variant')} on {n} examples, {found} differ{'s' if len(words) == 1 else ''} from `fp32` under direct attack{least}."
+
+
+def smallest(clean: pd.DataFrame) -> str:
+    """From `metrics.clean` of one cell: the variant with the smallest file beside fp32, and its accuracy."""
+    rows = clean.set_index("variant")
+    if "fp32" not in rows.index or rows["bytes"].isna().all():
+        return "`fp32` is not among the variants, so no size can be set against it."
+    least = rows.loc[rows["bytes"].astype(float).idxmin()]
+    return (
+        f"{code(least.name)} has the smallest file, {least['bytes'] / rows.loc['fp32', 'bytes']:.2f} of `fp32`'s, and a clean "
+        f"accuracy of {percent(least['accuracy'])} beside {percent(rows.loc['fp32', 'accuracy'])}."
+    )
 
 
 # Controls -------------------------------------------------------------------------------------------------------------
@@ -96,9 +113,21 @@ def recovered(transfer: pd.DataFrame, variant: str) -> str:
         return NOTHING
     own, n = rows.loc[variant], int(rows.loc[variant, "recovery_n"])
     others = [f"{code(name)} {percent(row['recovery'])}" for name, row in rows.iterrows() if name != variant]
+    empty = " No target recovers a text, so no bar stands above zero." if not rows["recovery"].any() else ""
     return (
         f"Of the {counted(n, 'text')} that fooled `fp32`, {code(variant)} recovers {percent(own['recovery'])} (95 % interval "
-        f"{percent(own['recovery_lower'])} to {percent(own['recovery_upper'])}); {', '.join(others)}."
+        f"{percent(own['recovery_lower'])} to {percent(own['recovery_upper'])}); {', '.join(others)}.{empty}"
+    )
+
+
+def crossed(source: np.ndarray, targets: dict[str, np.ndarray]) -> str:
+    """From the leads (logits) of the texts that fooled a source, there and in each target: which lines end above zero."""
+    if not len(source) or not targets:
+        return NOTHING
+    said = [f"{int((found > 0).sum())} in {code(name)}" for name, found in targets.items()]
+    return (
+        f"The middle one of {counted(len(source), 'text')} lies {-np.median(source):.2f} logits behind the boundary of the source, "
+        f"the furthest {-source.min():.2f}. Lines that end above zero: {', '.join(said)}."
     )
 
 
@@ -177,9 +206,10 @@ def margins(further: pd.DataFrame) -> str:
         ends = line.sort_values("margin").iloc[[0, -1]]
         said.append(f"{code(name)} {percent(ends['recovery'].iloc[0])} to {percent(ends['recovery'].iloc[1])}")
     n = rows.groupby("margin")["recovery_n"].max()
+    empty = " Every curve lies at zero: no target recovers a text at any margin." if not rows["recovery"].any() else ""
     return (
         f"From margin {n.index[0]:g} to {n.index[-1]:g} recovery goes: {', '.join(said)}. The attack wins {int(n.iloc[0])} examples at the "
-        f"first and {int(n.iloc[-1])} at the last."
+        f"first and {int(n.iloc[-1])} at the last.{empty}"
     )
 
 
@@ -214,12 +244,13 @@ def diagonal(transfer: pd.DataFrame) -> str:
     own = transfer[transfer["source"] == transfer["target"]].set_index("target")["accuracy"]
     if transfer["recovery_n"].sum() == 0:
         return NOTHING
-    said = []
-    for name, part in transfer[transfer["source"] != transfer["target"]].groupby("target", sort=False):
+    said, others = [], transfer[transfer["source"] != transfer["target"]]
+    for name, part in others.groupby("target", sort=False):
         if name in own and catalog.VARIANTS.get(name) and catalog.VARIANTS[name].members:
             low, high = (percent(f(part["accuracy"])) for f in (min, max))
             said.append(f"{code(name)} {percent(own[name])} under attacks on itself, {low} to {high} on the sets of the others")
-    return f"Accuracy: {'; '.join(said)}." if said else "No ensemble is among the targets."
+    empty = "" if others["recovery"].any() else " No target recovers a text of any source, so the second matrix is all zero."
+    return f"Accuracy: {'; '.join(said)}.{empty}" if said else "No ensemble is among the targets."
 
 
 # Architectures --------------------------------------------------------------------------------------------------------
@@ -250,3 +281,20 @@ def by_backbone(grid: pd.DataFrame, pairs: pd.DataFrame) -> str:
             f"(corrected p {p_value(test['p_holm'])}) and {got}"
         )
     return f"{'; '.join(said)}." if said else "No pair of `fp32` and `int8-dynamic` was attacked."
+
+
+def smaller(clean: pd.DataFrame) -> str:
+    """From `metrics.clean` of several backbones: the file of int8 beside that of fp32, and the labels that agree."""
+    fp32, int8 = (clean[clean["variant"] == name].set_index("backbone") for name in ("fp32", "int8-dynamic"))
+    said = [
+        f"the file of {code(name)} shrinks to {row['bytes'] / fp32.loc[name, 'bytes']:.2f}, and {percent(row['agreement'])} of its labels stay"
+        for name, row in int8.iterrows()
+        if name in fp32.index
+    ]
+    return f"In 8 bits {'; '.join(said)}." if said else "No backbone was measured in both precisions."
+
+
+def faster(times: dict[str, list[float]]) -> str:
+    """From each backbone's median times of a prediction, (fp32, int8) in milliseconds: their ratio."""
+    said = [f"{code(name)} {one / other:.1f} times as fast" for name, (one, other) in times.items() if other]
+    return f"On this machine 8 bits make {', '.join(said)}; below 1 they are slower." if said else "Nothing was timed."
