@@ -228,7 +228,7 @@ class Compared(Named):
     targets: Annotated[Text, VARIANTS, about("variants on which the adversarial set is replayed")] = "fp32,int8-dynamic"
     variants: Annotated[
         Text, VARIANTS, about("variants to build, attack and compare")
-    ] = "fp32,int8-dynamic,w2,w4,a4,w4a4,w8a8"
+    ] = "fp32,int8-dynamic,w4,w6,a4,a6,w8a8"
     setting: Annotated[
         Text,
         AfterValidator(_narrows),

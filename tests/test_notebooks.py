@@ -121,12 +121,10 @@ def test_parameters_are_read_in_the_next_cell(chapter):
 
 
 @every
-def test_cells_are_short_and_define_nothing(chapter):
+def test_cells_that_a_reader_sees_are_short(chapter):
     for cell in code_cells(chapter):
-        tree = ast.parse("".join(cell["source"]))
-        assert not [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef))]
-        if "parameters" not in cell["metadata"].get("tags", []):  # those are one line a parameter
-            assert len(cell["source"]) <= 10
+        if not {"parameters", "remove-input"} & set(cell["metadata"].get("tags", [])):
+            assert len(cell["source"]) <= 15, "".join(cell["source"])
 
 
 @every
@@ -139,23 +137,22 @@ def test_templates_are_stripped(chapter):
 def test_pages_have_the_same_frame(chapter):
     text = "\n".join("".join(c["source"]) for c in notebook(chapter)["cells"] if c["cell_type"] == "markdown")
     first = notebook(chapter)["cells"][0]
-    assert first["cell_type"] == "markdown" and first["source"][0].startswith("# ")
-    for part in ("**Overview.**", "**Prerequisites.**", "## Summary", "## What's next"):
-        assert part in text
+    assert first["cell_type"] == "markdown" and re.match(r"# [^\d#]", first["source"][0])
+    places = [text.find(part) for part in FRAME]
+    assert -1 not in places and places == sorted(places), dict(zip(FRAME, places, strict=True))
+
+
+FRAME = ("**You will be able to**", "**Time", "**Prerequisites", "\n## Findings", "\n## Exercises", "\n## What next", "\n## References")
 
 
 @every
 def test_prose_holds_no_measured_numbers(chapter):
-    """Evidence is derived: markdown may number chapters, name 8 and 32 bits and show commands, and no more."""
+    """Evidence is derived: decimals and shares stand in formulas worked by hand, in code, or are the paper's, and say so."""
     for cell in notebook(chapter)["cells"]:
         if cell["cell_type"] == "markdown":
-            text = re.sub(
-                r"`[^`]*`|\(\S*\)|^# \d+\.|[Cc]hapter \d+|\bT5\b|\b8[ -]bits?\b|32[ -]bit",
-                "",
-                "".join(cell["source"]),
-                flags=re.MULTILINE,
-            )
-            assert not re.search(r"\d", text.replace("0.05", "")), text
+            text = re.sub(r"<svg.*?</svg>|\$\$.*?\$\$|\$[^$]*\$|```.*?```|`[^`]*`|\(\S*\)", "", "".join(cell["source"]), flags=re.DOTALL)
+            for sentence in re.split(r"(?<=[.?!])\s", text):
+                assert not re.search(r"\d\.\d|\d ?(%|per cent|points)", sentence.replace("95 %", "")) or "paper" in sentence, sentence
 
 
 @pytest.mark.parametrize("where", [".", "nbs"])

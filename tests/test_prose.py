@@ -20,7 +20,6 @@ def found(tmp_path, text, name="page.md"):
         ("- one\n- done in order\n  to see", [(2, "words")]),
         ("It wins back and WON BACK.", [(1, "words"), (1, "words")]),
         ("It adjusts the justice of it, robustly.", []),
-        ("It is the the one.", [(1, "lexical_illusions")]),
         (f"Short. {LONG}.", [(1, "length")]),
         (f"| a | b |\n|---|---|\n| {LONG} | simply |", [(3, "words")]),
         ("One — two — three.", [(1, "dashes")]),

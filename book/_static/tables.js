@@ -11,24 +11,33 @@
     return a.localeCompare(b, undefined, { numeric: true });
   }
 
-  function sort(table, head, i) {
-    const up = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const body = table.tBodies[0];
-    const rows = [...body.rows].sort((a, b) => (up ? 1 : -1) * compare(value(a, i), value(b, i)));
-    body.append(...rows);
+  // All tables of one figure: rows beyond the first dozen are folded into a second one.
+  const parts = (table) => [...(table.closest("figure")?.querySelectorAll("table.dataframe") ?? [table])];
+
+  function sort(table, i) {
+    const all = parts(table), counts = all.map((t) => t.tBodies[0].rows.length);
+    const up = all[0].tHead.rows[0].cells[i].getAttribute("aria-sort") !== "ascending";
+    const rows = all.flatMap((t) => [...t.tBodies[0].rows]);
+    rows.sort((a, b) => (up ? 1 : -1) * compare(value(a, i), value(b, i)));
+    all.forEach((t, k) => {
+      const heads = t.tHead.rows[0].cells;
+      for (const head of heads) head.removeAttribute("aria-sort");
+      heads[i].setAttribute("aria-sort", up ? "ascending" : "descending");
+      t.tBodies[0].append(...rows.splice(0, counts[k]));
+    });
   }
 
   function csv(table) {
     const line = (row) => [...row.cells].map((c) => `"${c.textContent.trim().replace(/"/g, '""')}"`).join(",");
-    return [...table.rows].map(line).join("\r\n") + "\r\n";
+    const rows = [table.tHead.rows[0], ...parts(table).flatMap((t) => [...t.tBodies[0].rows])];
+    return rows.map(line).join("\r\n") + "\r\n";
   }
 
   function save(table) {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([csv(table)], { type: "text/csv" }));
-    link.download = `${(table.caption?.textContent ?? "table").trim().slice(0, 40).replace(/\W+/g, "-")}.csv`;
+    const title = table.caption ?? table.closest("figure")?.querySelector("figcaption");
+    link.download = `${(title?.textContent ?? "table").trim().slice(0, 40).replace(/\W+/g, "-")}.csv`;
     link.click();
     URL.revokeObjectURL(link.href);
   }
@@ -44,15 +53,17 @@
 
   function prepare(table) {
     const heads = table.tHead?.rows[0]?.cells ?? [];
-    if (heads.length === 0 || table.tBodies[0].rows.length < 2) return;
+    const all = parts(table);
+    if (heads.length === 0 || all[0].tBodies[0].rows.length < 2) return;
     [...heads].forEach((head, i) => {
-      const made = button(head.textContent, "", () => sort(table, head, i));
+      const made = button(head.textContent, "", () => sort(table, i));
       made.className = "sort";
       head.replaceChildren(made);
     });
+    if (table !== all[0]) return;
     const made = button("CSV", "save this table as CSV", () => save(table));
     made.className = "save";
-    (table.closest("figure, .table-scroll") ?? table.parentElement).after(made);
+    (table.closest(".table-scroll, figure") ?? table.parentElement).after(made);
   }
 
   document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("table.dataframe").forEach(prepare));

@@ -3,7 +3,7 @@
 from difflib import SequenceMatcher
 
 from ..records import Record, Status
-from .tables import CLASSES, Html, escape, visible
+from .tables import CLASSES, Html, captioned, escape, scrolled, visible
 
 WORDS, LETTERS = 200, 60  # most words of a text and letters of a word that are shown
 DEL = '<del title="original" style="text-decoration:line-through">'
@@ -82,6 +82,4 @@ def diff_table(records, k: int = 5, names=()) -> Html:
         rows.append("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells) + f"<td>{page}</td></tr>\n")
         lines.append(" | ".join([*map(visible, cells), text]))
     head = "".join(f'<th scope="col">{h}</th>' for h in heads)
-    page = f'<div class="{CLASSES}" style="overflow-x:auto"><table class="table dataframe"><caption>{LEGEND}</caption>'
-    page += f"<thead><tr>{head}</tr></thead><tbody>\n{''.join(rows)}</tbody></table></div>"
-    return Html(page, "\n".join([LEGEND, *lines]))
+    return Html(captioned(scrolled(head, "".join(rows)), LEGEND), "\n".join([LEGEND, *lines]))

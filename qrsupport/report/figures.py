@@ -60,6 +60,15 @@ def _axes(rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 3
         return canvas, canvas.subplots(rows, columns, squeeze=False, **kwargs)
 
 
+def _plain_log(axis, subs: tuple[int, ...]) -> None:
+    """Labels a logarithmic axis at these multiples of powers of ten with whole numbers: matplotlib's own labels are formulas, which are not parsed here."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else ""))
+    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
 def _need(data, what: str) -> None:
     if len(data) == 0:
         raise NoRecords(f"no {what} to draw; run the chapter that makes them or `make book`")
@@ -75,17 +84,18 @@ def learning_curve(history: pd.DataFrame) -> Figure:
     """From `fine_tuning.history`: losses and validation accuracy by step; values that were not measured are skipped."""
     _need(history, "history")
     df = history.rename(columns=lambda c: str(c).replace("_", " "))
-    canvas, axes = _axes(1, 2, 8.4, 3.4)
+    canvas, axes = _axes(2, 1, 6.0, 4.8, sharex=True)
     said = []
     for i, name in enumerate(("train loss", "validation loss", "validation accuracy")):
         points = df[["step", name]].dropna()
-        ax = axes[0, int(name.endswith("accuracy"))]
+        ax = axes[int(name.endswith("accuracy")), 0]
         few = MARKERS[i] if len(points) <= 60 else None
         ax.plot(points["step"], points[name], LINES[i], marker=few, markersize=4, color=PALETTE[i], label=name)
         if len(points):
             said.append(f"{name} goes from {cell(float(points[name].iloc[0]))} to {cell(float(points[name].iloc[-1]))}")
-    for ax, label in zip(axes[0], ("cross-entropy (nats)", "validation accuracy"), strict=True):
-        ax.set(xlabel="step", ylabel=label)
+    for ax, label in zip(axes[:, 0], ("cross-entropy (nats)", "validation accuracy"), strict=True):
+        ax.set(ylabel=label)
+    axes[1, 0].set(xlabel="step")
     axes[0, 0].legend()
     return Figure(canvas, f"Learning curve over {int(df['step'].max()):,} steps: {'; '.join(said)}.")
 
@@ -98,11 +108,37 @@ def weight_error_histogram(errors: np.ndarray) -> Figure:
     counts, edges = np.histogram(values, 81)  # counted here: seaborn would copy and sort millions of weights
     axes[0, 0].stairs(counts, edges, fill=True, color=PALETTE[0])
     axes[0, 0].set(xlabel="quantized − original weight", ylabel="weights", yscale="log")
+    _plain_log(axes[0, 0].yaxis, (1,))
     rms, largest = float(np.sqrt(np.mean(values**2))), float(np.abs(values).max())
     return Figure(
         canvas,
         f"Histogram of the quantization error of {values.size:,} weights: mean {values.mean():.2g}, "
         f"root mean square {rms:.2g}, largest absolute error {largest:.2g}.",
+    )
+
+
+def lead_shifts(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = ("fp32", "int8-dynamic")) -> Figure:
+    """The label's lead over the highest other logit on each text, under two variants (both of shape (texts,)): how far the
+    second moves it, against the first's.  Below the dashed line a lead changes its sign, and with it the answer right or wrong.
+    """
+    before, after = np.asarray(before, float), np.asarray(after, float)
+    _need(before, "leads")
+    turned = (before > 0) != (after > 0)
+    canvas, axes = _axes(height=4.0)
+    ax, shift = axes[0, 0], after - before
+    for part, i, label in ((~turned, 0, "answer kept"), (turned, 3, "right or wrong changes")):
+        ax.scatter(before[part], shift[part], s=16, marker=MARKERS[i], color=PALETTE[i], label=f"{label} ({part.sum():,})")
+    ends, room = np.array(ax.get_xlim()), ax.get_ylim()
+    ax.plot(ends, -ends, "--", color="black", linewidth=1, label="lead becomes 0")
+    ax.axvline(0, color="black", linewidth=1)
+    first, second = map(visible, names)
+    ax.set(xlim=ends, ylim=room, xlabel=f"lead of the label's logit, {first}", ylabel=f"lead of {second} minus {first}'s")
+    ax.legend()
+    q = [cell(float(v)) for v in np.quantile(np.abs(shift), (0.5, 1))]
+    return Figure(
+        canvas,
+        f"Scatter of {len(shift):,} texts: {first}'s lead against its change under {second}. Median size of the change {q[0]}, "
+        f"largest {q[1]}; right or wrong changes on {int(turned.sum())}.",
     )
 
 
@@ -257,6 +293,7 @@ def budget_curves(df: pd.DataFrame) -> Figure:
         points = (f"{percent(a)} at {int(b):,}" for a, b in zip(line["accuracy"], line["budget"], strict=True))
         said.append(f"{name}: {', '.join(points)}")
     ax.set(xlabel="queries allowed", ylabel="accuracy under attack (%)", xscale="log", ylim=(0, 100))
+    _plain_log(ax.xaxis, (1, 2, 5))
     ax.legend()
     return Figure(canvas, f"Accuracy by queries allowed, bands 95 % Wilson intervals. {'; '.join(said)}.")
 

@@ -3,6 +3,7 @@
 Functions that make tables take what `metrics` returns; `tables.table(df)` shows any other.
 """
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from .figures import (
     accuracy_grid,
     budget_curves,
     latency,
+    lead_shifts,
     learning_curve,
     margin_curves,
     outcomes,
@@ -25,20 +27,22 @@ from .figures import (
     weight_error_histogram,
     words_changed,
 )
+from .flow import flow
 from .tables import Html, backbones, cell, estimate, p_value, percent, plain, points, print_table, table
 
 __all__ = [
-    "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table", "direct_table", "headline",
-    "headline_table", "headline_text", "latency", "latency_table", "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table",
-    "paper_table", "per_class_report", "plain", "print_table", "queries", "recovered_table", "table", "transfer_bars", "transfer_matrix", "transfer_table",
-    "weight_error_histogram", "word_diff", "words_changed",
+    "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "checkpoint_card", "clean_table", "diff_table",
+    "direct_table", "flow", "headline", "headline_table", "headline_text", "latency", "latency_table", "lead_shifts",
+    "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table", "paper_table",
+    "per_class_report", "plain", "print_table", "queries", "recovered_table", "table", "transfer_bars", "transfer_matrix",
+    "transfer_table", "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip
 
 
 TRANSFER = (
     "Transfer: the source's adversarial set put to the target. Recovery rate: over the texts that fooled the source. "
     "Whole set: the paper's way of counting, as we read it; gain: that minus the source's; from skipped: the part of "
-    "it won on texts that the source got wrong unattacked"
+    "it on texts that the source gets wrong unattacked"
 )
 
 
@@ -82,69 +86,78 @@ def headline_text(run_dir: Path, setting: str = "") -> str:
 def headline_table(grid: pd.DataFrame) -> Html:
     """The grid of `metrics.headline`."""
     about = "recovery: of the texts that fooled fp32, the share that the variant gets right; fp32 itself none"
-    return table(headline(grid), f"Accuracy with 95 % Wilson intervals; {about}")
+    keys = _cells(grid, [*metrics.CELL, "variant"])
+    return table(headline(grid), f"Accuracy with 95 % Wilson intervals; {about}", keys=keys)
 
 
 def clean_table(df: pd.DataFrame) -> Html:
     """From `metrics.clean`: accuracy, label agreement with fp32 and size."""
-    out = _cells(df, [*metrics.MODEL, "variant", "split"])
+    out = _cells(df, [*metrics.MODEL, "split", "variant"])
+    keys = [*out]
     out["clean accuracy"], out["labels as fp32"] = _shown(df, "accuracy"), _shown(df, "agreement")
     out["megabytes"] = df["bytes"].astype(float) / 1e6 if "bytes" in df else []
-    return table(out, "Clean accuracy on the whole evaluation split")
+    return table(out, "Clean accuracy on the whole evaluation split", keys=keys)
 
 
 def direct_table(df: pd.DataFrame) -> Html:
     """From `metrics.direct`: how each attack ended and what it took."""
-    out = _cells(df, [*metrics.CELL, "variant", *metrics.STATUSES])
+    out = _cells(df, [*metrics.CELL, "variant"])
+    keys = [*out]
     out["accuracy under attack"], out["success rate"] = _shown(df, "accuracy"), _shown(df, "success")
+    for status in metrics.STATUSES:
+        out[status] = df.get(status, [])
     columns = {"queries_mean": "queries, mean", "queries_median": "queries, median", "evaluations_mean": "evaluations"}
     for name, label in columns.items():
         out[label] = [round(float(v), 1) for v in df.get(name, ())]
     out["words changed"] = [percent(v) for v in df.get("changed_mean", ())]
     out["similarity"] = [cell(float(v)) for v in df.get("similarity_mean", ())]
-    return table(out, "Direct attack: the variant attacked is the variant measured")
+    return table(out, "Direct attack: the variant attacked is the variant measured", keys=keys)
 
 
 def transfer_table(df: pd.DataFrame) -> Html:
     """From `metrics.transfer`: targets on a source's adversarial set."""
     out = _cells(df, [*metrics.CELL, "source", "target"])
+    keys = [*out]
     out["recovery rate"] = ["no text fooled the source" if s == "not run" else s for s in _shown(df, "recovery")]
     out["accuracy, whole set"] = _shown(df, "accuracy")
     out["gain, points"] = [points(100 * v) for v in df.get("gain", ())]
     out["of it from skipped"] = [points(100 * v) for v in df.get("gain_skipped", ())]
-    return table(out, TRANSFER)
+    return table(out, TRANSFER, keys=keys)
 
 
 def recovered_table(df: pd.DataFrame) -> Html:
     """From `recovery.against_controls`: one-sided exact tests."""
     out = _cells(df, [*metrics.CELL, "source"])
+    keys = [*out]
     rows = zip(df["variant"], df["direction"], df["control"], strict=True)
     out["claim"] = [f"{variant} recovers {direction} than {control}" for variant, direction, control in rows]
     out["n"], out["only variant"], out["only control"] = df["n"], df["only_variant"], df["only_control"]
     out["p"], out["p, Holm"] = [p_value(p) for p in df["p"]], [p_value(p) for p in df["p_holm"]]
-    return table(out, "Recovery against controls: one-sided exact McNemar tests, Holm's correction")
+    return table(out, "Recovery against controls: one-sided exact McNemar tests, Holm's correction", keys=keys)
 
 
 def pairs_table(df: pd.DataFrame) -> Html:
     """From `metrics.pairs`: exact McNemar tests."""
     out = _cells(df, [*metrics.CELL, "protocol"])
+    keys = [*out]
     out["variants"] = [f"{b} − {a}" for a, b in zip(df["variant_a"], df["variant_b"], strict=True)]
     out["n"], out["difference (points)"] = df["n"], [points(100 * d) for d in df["difference"]]
     out["right: only first"], out["right: only second"] = df["only_b"], df["only_a"]
     out["p"], out["p, Holm"] = [p_value(p) for p in df["p"]], [p_value(p) for p in df["p_holm"]]
-    return table(out, "Pairs of variants on the same examples: exact McNemar test, Holm's correction")
+    return table(out, "Pairs of variants on the same examples: exact McNemar test, Holm's correction", keys=keys)
 
 
 def paper_table(df: pd.DataFrame) -> Html:
     """From `metrics.paper_comparison`: the paper's headline numbers, marked as the paper's, beside ours."""
-    out = df[["claim", "protocol", "resources"]].copy()
-    out[f"the paper's, % ({paper_claims.SOURCE})"] = [points(v) for v in df["paper"]]
-    out["it stands in"] = df["source"]
+    out = df[["claim", "protocol"]].copy()
+    out["the paper's, %"] = [points(v) for v in df["paper"]]
     out["ours, points"] = [points(v) for v in df["ours"]]
     both = zip(df["lowest"], df["highest"], strict=True)
     out["lowest to highest cell"] = ["—" if a is None else f"{points(a)} to {points(b)}" for a, b in both]
-    out["cells"], out["pairs of answers"] = df["cells"], df["n"]
-    return table(out, "The paper's headline numbers beside ours. transfer is the paper's way of counting, as we read it")
+    out["cells"], out["pairs of answers"], out["resources"] = df["cells"], df["n"], df["resources"]
+    out["the paper's stands in"] = df["source"]
+    about = f"The paper's headline numbers ({paper_claims.SOURCE}) beside ours. transfer is its way of counting, as we read it"
+    return table(out, about, keys=())
 
 
 def missing_table(df: pd.DataFrame) -> Html:
@@ -160,6 +173,17 @@ def per_class_report(labels, predicted, names) -> Html:
     for name in ("precision", "recall", "f1"):
         df[name] = [cell(round(float(v), 3)) for v in df[name]]
     return table(df, "Each class")
+
+
+def checkpoint_card(text: str) -> Html:
+    """From the `card.md` of a checkpoint: its title, its points and its parameters as one table."""
+    lines = text.splitlines()
+    found = [re.fullmatch(r"(?:- ([^:]+): (.*)|\| (\w+) \| (.*) \|)", line) for line in lines]
+    rows = [(m[1] or m[3], m[2] or m[4] or "") for m in found if m and m[3] != "parameter"]
+    rows += [("warning", line.strip("*").removeprefix("Warning: ")) for line in lines if line.startswith("**Warning")]
+    title = next((line[2:] for line in lines if line.startswith("# ")), "")
+    plain_rows = [[re.sub(r"\\([^\w\s])", r"\1", part) for part in row] for row in rows]
+    return table(pd.DataFrame(plain_rows, columns=["what", "value"]), re.sub(r"\\([^\w\s])", r"\1", title), 0, ())
 
 
 def latency_table(measures: dict[str, dict]) -> Html:

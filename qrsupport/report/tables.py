@@ -1,6 +1,7 @@
 """Tables as escaped HTML for a notebook and as plain text for a terminal."""
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -8,6 +9,8 @@ from .. import catalog
 from ..escaping import escape, visible
 
 CLASSES = "tex2jax_ignore mathjax_ignore"  # neither MathJax nor MyST reads inside
+MOST = 12
+"""Rows of a table that a page shows at once."""
 
 
 class Html:
@@ -81,20 +84,63 @@ def backbones(df: pd.DataFrame) -> str:
     return " ".join(f"{name} is {catalog.BACKBONES[name].about}." for name in known)
 
 
-def table(df: pd.DataFrame, caption: str = "") -> Html:
-    """`df` as an HTML table, everything escaped, its index left out; plain text in a terminal.
+def table(df: pd.DataFrame, caption: str = "", most: int = MOST, keys: Iterable[str] | None = None) -> Html:
+    """`df` as an HTML table, everything escaped, its index left out; whole and as plain text in a terminal.
 
-    Below the caption stands what the pretrained backbones in the column `backbone` are.  A table without rows has no head.
+    On a page a column with one value alone stands in the caption, as `name: value`: of two or more rows any such column but
+    one of floats, which are measures; with `keys`, the columns that say what a row is, only those, of a single row too;
+    `keys=()` leaves every column.  Rows beyond the first `most` are folded away (0: none is).  The caption, above the box in
+    which a wide table scrolls, also says what the pretrained backbones in the column `backbone` are.  A table without rows
+    has no head.
     """
-    caption = ". ".join(filter(None, (caption, backbones(df))))
-    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in df.columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row) + "</tr>\n" for row in _texts(df))
-    if not len(df):
+    names, rows = [str(c) for c in df.columns], _texts(df)
+    fixed = _constant(names, rows, _words(df) if keys is None else keys, 2 if keys is None else 1)
+    said = "; ".join(f"{names[i]}: {rows[0][i]}" for i in fixed if rows[0][i])
+    title = ". ".join(filter(None, (caption, said, backbones(df))))
+    shown = [i for i in range(len(names)) if i not in fixed]
+    cut = most if 0 < most < len(rows) else len(rows)
+    page = _grid(names, rows[:cut], shown)
+    if rest := rows[cut:]:
+        page += f"<details><summary>{_count(len(rest))} of {len(rows):,}</summary>{_grid(names, rest, shown)}</details>"
+    whole = ". ".join(filter(None, (caption, backbones(df))))
+    return Html(captioned(page, title), f"{visible(whole)}\n{plain(df)}" if whole else plain(df))
+
+
+def captioned(page: str, caption: str) -> str:
+    """HTML of tables under their caption, which stays in sight where a wide table is scrolled."""
+    title = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<div class="{CLASSES}"><figure class="results">{title}{page}</figure></div>'
+
+
+def scrolled(head: str, body: str) -> str:
+    """A table from the HTML of its headings and rows, in a box within which a wide one scrolls, with the keyboard too."""
+    grid = f'<table class="table dataframe"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>'
+    return f'<div class="table-scroll" style="overflow-x:auto" tabindex="0">{grid}</div>'
+
+
+def _count(n: int) -> str:
+    return f"{n:,} more row{'s' if n > 1 else ''}"
+
+
+def _words(df: pd.DataFrame) -> list[str]:
+    """The columns that hold no measure."""
+    return [str(c) for c, kind in zip(df.columns, df.dtypes, strict=True) if kind.kind != "f"]
+
+
+def _constant(names: list[str], rows: list[list[str]], wanted: Iterable[str], least: int) -> list[int]:
+    """The places of the columns that go into the caption of `least` rows or more; none where no column would be left."""
+    among = set(wanted) if len(rows) >= least else set()
+    found = [i for i, name in enumerate(names) if name in among and len({row[i] for row in rows}) == 1]
+    return found if len(found) < len(names) else []
+
+
+def _grid(names: list[str], rows: list[list[str]], shown: list[int]) -> str:
+    """The columns `shown` of these rows as an HTML table."""
+    head = "".join(f'<th scope="col">{escape(names[i])}</th>' for i in shown)
+    body = "".join("<tr>" + "".join(f"<td>{escape(row[i])}</td>" for i in shown) + "</tr>\n" for row in rows)
+    if not rows:
         head, body = "", "<tr><td>(no rows)</td></tr>"
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    text = f"{visible(caption)}\n{plain(df)}" if caption else plain(df)
-    page = f'<div class="{CLASSES}" style="overflow-x:auto"><table class="table dataframe">{title}'
-    return Html(f"{page}<thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>", text)
+    return scrolled(head, body)
 
 
 def bench_rows(found: dict) -> pd.DataFrame:
