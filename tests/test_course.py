@@ -310,6 +310,10 @@ def executed(client, notebook, folder):
 WITH_EXERCISES = [n for n in exercises.pages() if exercises.numbers(exercises.parts(exercises.read(exercises.page(n))))]
 
 
+def test_every_chapter_has_exercises():
+    assert set(project.chapters()) <= set(WITH_EXERCISES)
+
+
 @pytest.mark.parametrize("name", WITH_EXERCISES)
 def test_every_page_has_four_exercises_in_order_and_each_its_solution(name):
     found = exercises.parts(exercises.read(exercises.page(name)))
