@@ -157,6 +157,7 @@ def figures():
         "learning_curve": show.learning_curve(HISTORY),
         "weight_error_histogram": show.weight_error_histogram(np.array([[-0.5, 0.1], [0.0, 0.25]])),
         "latency": show.latency(LATENCY),
+        "lead_shifts": show.lead_shifts(np.array([1.0, -0.5, 0.2]), np.array([1.5, -0.75, -0.8])),
         "queries": show.queries(df),
         "words_changed": show.words_changed(df),
         "accuracy_grid": show.accuracy_grid(grid),
@@ -165,6 +166,7 @@ def figures():
         "transfer_matrix": show.transfer_matrix(metrics.transfer(metrics.replay_frames(replays()))),
         "margin_curves": show.margin_curves(margins()),
         "budget_curves": show.budget_curves(metrics.budget_curve(df, [6, 12])),
+        "paper_figure": show.paper_figure(metrics.paper_comparison(records(), replays(), clean())),
     }
 
 
@@ -178,6 +180,7 @@ SAID = {
     "learning_curve": "validation accuracy goes from 0.5 to 0.75",
     "weight_error_histogram": "4 weights: mean -0.038, root mean square 0.28, largest absolute error 0.5",
     "latency": "int8-dynamic 1.5 ms (quartiles 1.4 to 1.6)",
+    "lead_shifts": "Median size of the change 0.5, largest 1; right or wrong changes on 1.",
     "queries": "pwws, int8-dynamic: median 12",
     "words_changed": "pwws, fp32: median 33.33",
     "accuracy_grid": "mr, pwws, int8-dynamic: clean 75.0 %, direct 100.0 %, recovery 100.0 %",
@@ -186,6 +189,7 @@ SAID = {
     "transfer_matrix": "pwws, from fp32: int8-dynamic 100.0 %",
     "margin_curves": "int8-dynamic: 100.0 % at 0, 0.0 % at 0.5",
     "budget_curves": "pwws, fp32: 66.7 % at 6, 33.3 % at 12",
+    "paper_figure": "int8 against fp32, direct: +66.67 (+66.67 to +66.67), the paper's +18.68",
 }
 
 
@@ -213,9 +217,19 @@ def test_figures_are_the_same_each_time_and_can_be_saved(tmp_path):
     assert (tmp_path / "latency.png").read_bytes() == one.png == two.png
 
 
+def test_claims_without_records_are_left_out_of_the_papers_figure():
+    one = metrics.paper_comparison(records(), [], [])
+    figure = show.paper_figure(one)
+    assert "direct: +66.67" in figure.alt and "transfer" not in figure.alt and "clean" not in figure.alt
+    with pytest.raises(NoRecords):
+        show.paper_figure(metrics.paper_comparison([], [], []))
+
+
 def test_resource_sets_are_told_apart_in_figures():
     both = records() + [record(position=i, resources="embedded") for i in range(3)]
     df = metrics.frames(both)
+    compared = show.paper_figure(metrics.paper_comparison([*both, *(replace(r, variant="int8-dynamic") for r in both[-3:])], [], []))
+    assert "direct, embedded: " in compared.alt and "direct, local: " in compared.alt
     for figure in (show.queries(df), show.outcomes(metrics.direct(df))):
         assert "resources: local" in figure.alt and "resources: embedded" in figure.alt
 

@@ -160,7 +160,7 @@ def latency(measures: dict[str, dict]) -> Figure:
 
 
 def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: float = 1.0) -> Figure:
-    """A box for each cell and variant: median, quartiles, whiskers to the extremes."""
+    """A box for each cell and variant: median, quartiles, whiskers to the extremes; a wide range on a logarithmic axis."""
     df = df[df[column].notna()]
     _need(df, what)
     rank = {name: i for i, name in enumerate((*catalog.ATTACKS, *catalog.VARIANTS))}
@@ -171,6 +171,9 @@ def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: 
     sns.boxplot(df, x="value", y="series", ax=axes[0, 0], whis=(0, 100), color=PALETTE[9], width=0.6, orient="h")
     axes[0, 0].set_yticks(range(len(boxes)), [f"{visible(name)} (n {len(v)})" for name, v in boxes.items()])
     axes[0, 0].set(xlabel=f"{xlabel} (box: median and quartiles, whiskers: extremes)", ylabel="")
+    if df["value"].min() > 0 and df["value"].max() > 100 * df["value"].min():
+        axes[0, 0].set(xscale="log")
+        _plain_log(axes[0, 0].xaxis, (1,))
     said = []
     for name, values in boxes.items():
         lower, median, upper = (cell(float(q)) for q in np.quantile(values, (0.25, 0.5, 0.75)))
@@ -214,7 +217,9 @@ def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:
             ax.errorbar(at, value, [[value - lower], [upper - value]], color="black", capsize=2, linewidth=1)
     ax.set_xticks(range(3), ["clean", "direct", "recovery"])
     ax.grid(False, axis="x")
-    ax.set_ylim(0, 100)
+    ax.set(xlim=(-0.5, 2.5), ylim=(0, 100))
+    if group.empty:
+        ax.text(1, 50, "not run", ha="center", va="center")
 
 
 def accuracy_grid(grid: pd.DataFrame) -> Figure:

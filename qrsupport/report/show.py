@@ -28,12 +28,13 @@ from .figures import (
     words_changed,
 )
 from .flow import flow
+from .paper_figure import paper_figure
 from .tables import Html, backbones, cell, estimate, p_value, percent, plain, points, print_table, table
 
 __all__ = [
     "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "checkpoint_card", "clean_table", "diff_table",
     "direct_table", "flow", "headline", "headline_table", "headline_text", "latency", "latency_table", "lead_shifts",
-    "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table", "paper_table",
+    "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table", "paper_figure", "paper_table",
     "per_class_report", "plain", "print_table", "queries", "recovered_table", "table", "transfer_bars", "transfer_matrix",
     "transfer_table", "weight_error_histogram", "word_diff", "words_changed",
 ]  # fmt: skip
