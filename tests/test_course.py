@@ -271,6 +271,20 @@ def test_numpy_and_pandas_count_as_the_numbers_they_hold():
     assert course.same(np.bool_(True), True) and not course.same(np.int64(3), 4)
 
 
+def test_overview_counts_the_exercises_by_kind_in_the_order_of_the_book(book):
+    found = course.overview()
+    assert found.to_dict("records") == [
+        {"page": "The claim", "reading": 1, "by hand": 0, "code": 2, "project": 1, "checked": "2, 3"},
+        {"page": "Attack it", "reading": 0, "by hand": 0, "code": 2, "project": 0, "checked": "2"},
+    ]
+    page = book / "book" / "ideas" / "claim.md"
+    page.write_text(
+        page.read_text("utf-8").replace("(project)", "(small project)").replace("2 (code)", "2 (riddle)"), "utf-8"
+    )
+    (first, _) = course.overview().to_dict("records")
+    assert (first["code"], first["project"], first["other"]) == (1, 1, 1)
+
+
 def test_command_writes_the_edition_and_names_what_it_left(book):
     (book / "out").mkdir()
     (book / "out" / "claim.ipynb").write_text("mine")
@@ -331,3 +345,18 @@ def test_no_answer_of_the_book_is_in_its_student_edition():
         for part in found:
             assert not part.solution or part.source not in text
     assert set(project.chapters()) <= set(exercises.pages())
+
+
+CITED = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)[:,] exercises? (\d[\d, and]*)")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "book" / "course").glob("*.md")), ids=lambda path: path.stem)
+def test_exercises_that_the_course_names_exist_under_the_title_of_their_page(page):
+    cited = CITED.findall(page.read_text("utf-8"))
+    for title, target, named in cited:
+        source = exercises.read((page.parent / target).resolve())
+        known = exercises.numbers(exercises.parts(source))
+        assert title == course._title(source), target
+        if known or (page.parent / target).resolve() not in project.chapters().values():
+            assert {int(n) for n in re.findall(r"\d+", named)} <= set(known), (target, named)
+    assert cited or page.stem == "projects"
