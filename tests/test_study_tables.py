@@ -13,7 +13,7 @@ from test_study_analysis import clean, frame, whole
 from qrsupport import store
 from qrsupport.analysis import boundary, gains
 from qrsupport.errors import NoRecords
-from qrsupport.study import figures, findings, read, status, tables, words
+from qrsupport.study import beside, figures, findings, read, status, tables, words
 
 ROOT = Path(__file__).parents[1]
 TABLES = ["direct_gains", "worst_cases", "cells", "controls", "recoveries", "recovery_tests", "whole_sets", "by_class",
@@ -84,6 +84,18 @@ def test_the_verdict_in_words(rows):
     none = findings.all_of(rows.iloc[:0])
     assert words.verdict(none) == words.ANSWERS["missing"]
     assert words.lines(none).count("no record yet") == 4
+
+
+def test_the_answer_has_three_sentences_or_says_what_it_lacks(rows):
+    said = words.answer(findings.main(rows), (1, 26), 200)
+    assert len(said) == 3 and said[0].startswith(words.ANSWERS["robust"][:-1]) and "1 of the plan's 26 units" in said[0]
+    assert "reports +18.68 %" in said[1] and "+50.0 points" in said[2]
+    assert words.answer(rows.iloc[:0], (0, 26)) == [words.ANSWERS["missing"]]
+
+
+def test_the_readme_gives_the_answer_of_the_published_records():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "\n".join(beside.answer()) in readme
 
 
 def test_a_table_of_nothing_says_so(rows):

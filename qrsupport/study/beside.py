@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import project
 from ..analysis import gains, outcomes, transfers
-from . import findings, plan_file, read
+from . import findings, plan_file, read, status, words
 
 DRAWS = 2_000
 """Bootstrap draws of an interval here; the page of results draws `gains.DRAWS`."""
@@ -37,6 +37,12 @@ def recovered(variant: str, against: str = "other-seed") -> str:
 def clean(variant: str, against: str = "fp32") -> str:
     """Accuracy on the whole evaluation split."""
     return _said(f"clean accuracy, `{variant}` minus `{against}`", gains.pooled(outcomes.clean(rows()), variant, against, DRAWS))
+
+
+def answer() -> list[str]:
+    """The study's answer, sentence by sentence, as the front page and the README give it."""
+    units = status.whole(status.status(plan_file.read(), project.sources() / read.FOLDER))
+    return words.answer(rows(), units, DRAWS)
 
 
 def _said(what: str, found: dict) -> str:

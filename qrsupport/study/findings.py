@@ -108,6 +108,23 @@ def direction(rows: pd.DataFrame, n: int = gains.DRAWS) -> Finding:
     return Finding("H4, direction", what, gains.pooled(both, "forward", "back", n))
 
 
+def whole_set(rows: pd.DataFrame) -> pd.DataFrame:
+    """The targets' answers to fp32's whole adversarial set as outcomes: unturned members are the examples themselves."""
+    attacked = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == SOURCE) & (rows["status"] != "error")])
+    answered = transfers.answers(rows).query("source == @SOURCE").rename(columns={"target": "variant"})
+    kept = attacked[attacked["status"] != "succeeded"][[*outcomes.MODEL, "attack", "example"]]
+    same = kept.merge(outcomes.clean(rows).drop(columns="attack"), on=[*outcomes.MODEL, "example"])
+    targets = answered[[*outcomes.MODEL, "attack", "variant"]].drop_duplicates()
+    same = same.merge(targets, on=[*outcomes.MODEL, "attack", "variant"])
+    return pd.concat([answered[outcomes.OUTCOME], same[outcomes.OUTCOME]], ignore_index=True)
+
+
+def replayed(rows: pd.DataFrame, n: int = gains.DRAWS) -> tuple[dict, dict]:
+    """Gains over fp32 on its whole adversarial set, the paper's way of counting as we read it: int8's, and the mean of noise."""
+    whole = outcomes.average(whole_set(rows), NOISE, AVERAGE)
+    return gains.pooled(whole, VARIANT, SOURCE, n), gains.pooled(whole, AVERAGE, SOURCE, n)
+
+
 def all_of(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[Finding]:
     """The four hypotheses on `rows`."""
     return [make(rows, n) for make in (direct, worst, recovery, direction)]

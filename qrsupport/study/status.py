@@ -66,15 +66,21 @@ def _transfer(unit: Unit, step: Step, about: dict, rows: pd.DataFrame) -> tuple[
 COUNTS = {"tune": _tune, "clean": _clean, "direct": _direct, "transfer": _transfer}
 
 
+def whole(found: pd.DataFrame) -> tuple[int, int]:
+    """From `status`: how many units are published whole, and how many are planned."""
+    met = found.groupby("unit")["met"].all()
+    return int(met.sum()), len(met)
+
+
 def said(found: pd.DataFrame) -> str:
     """Which units are whole, which are there in part, which are missing, from `status`."""
     by = found.groupby("unit", sort=False)
-    whole, some = by["met"].all(), by["present"].sum() > 0
+    complete, some = by["met"].all(), by["present"].sum() > 0
     lists = {
-        "whole": whole.index[whole],
-        "in part": whole.index[~whole & some],
-        "missing": whole.index[~some],
+        "whole": complete.index[complete],
+        "in part": complete.index[~complete & some],
+        "missing": complete.index[~some],
     }
     parts = [f"{name}: {', '.join(f'`{unit}`' for unit in units) or 'none'}" for name, units in lists.items()]
     steps = f"{int(found['met'].sum())} of {len(found)} steps are met"
-    return f"{int(whole.sum())} of {len(whole)} units of the plan are published whole; {steps}. By unit: {'; '.join(parts)}."
+    return f"{whole(found)[0]} of {len(complete)} units of the plan are published whole; {steps}. By unit: {'; '.join(parts)}."

@@ -191,23 +191,12 @@ def claims(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
     found, won = outcomes.direct(rows), outcomes.clean(rows)
     lines = []
     for claim in paper_claims.CLAIMS:
-        sides = [("clean", won)] if claim.measure == "clean" else [("direct", found), ("transfer, whole set", _whole(rows))]
+        sides = [("clean", won)] if claim.measure == "clean" else [("direct", found), ("transfer, whole set", findings.whole_set(rows))]
         for protocol, part in sides:
             ours = gains.pooled(part, claim.variant, claim.baseline, n)
             lines.append([claim.name, f"{claim.percent:+.2f} %", claim.source, protocol, interval(ours), ours["places"], ours["seeds"]])
     names = ["claim", "the paper", "source", "protocol", "here", "data sets", "seeds"]
     return table(pd.DataFrame(lines, columns=names), "The paper's claims; here: points, with 95 % intervals over seeds and examples")
-
-
-def _whole(rows: pd.DataFrame) -> pd.DataFrame:
-    """The targets' answers to fp32's whole adversarial set as outcomes: unturned members are the examples themselves."""
-    attacked = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["variant"] == "fp32") & (rows["status"] != "error")])
-    answered = transfers.answers(rows).query("source == 'fp32'").rename(columns={"target": "variant"})
-    kept = attacked[attacked["status"] != "succeeded"][[*MODEL, "attack", "example"]]
-    same = kept.merge(outcomes.clean(rows).drop(columns="attack"), on=[*MODEL, "example"])
-    targets = answered[[*MODEL, "attack", "variant"]].drop_duplicates()
-    same = same.merge(targets, on=[*MODEL, "attack", "variant"])
-    return pd.concat([answered[outcomes.OUTCOME], same[outcomes.OUTCOME]], ignore_index=True)
 
 
 def explained(df: pd.DataFrame) -> Html:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ..analysis import gains, paper_claims
 from . import findings
 from .findings import AGAINST, FOR, Finding, interval
 
@@ -25,6 +26,26 @@ def verdict(found: list[Finding]) -> str:
     itself, suite = (interval(finding.gain) for finding in found[:2])
     numbers = f"Attacked itself, `int8-dynamic` gains {itself} over `fp32`; over the whole suite {suite}."
     return " ".join(filter(None, (ANSWERS[answer], numbers, TRANSFER.get(found[2].verdict))))
+
+
+def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> list[str]:
+    """The book's answer in three sentences, from the main rows; one sentence where the verdict lacks records.
+
+    `units`: how many of the planned units are published whole, and how many are planned.
+    """
+    found, (counted, noise) = findings.all_of(rows, n), findings.replayed(rows, n)
+    answer = findings.verdict(found)
+    if answer == findings.MISSING or not noise["places"]:
+        return [ANSWERS[findings.MISSING]]
+    names, paper = ", ".join(sorted(set(rows["dataset"]))), paper_claims.CLAIMS[0]
+    beyond = f", and {interval(found[0].excess)} beyond the mean of such noise" if found[0].excess else ""
+    return [
+        f"{ANSWERS[answer][:-1]}; so far this rests on {units[0]} of the plan's {units[1]} units (data: {names}).",
+        f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: replayed on it, they give {interval(counted)} more "
+        f"accuracy over the whole adversarial set, where the paper, which counts so as we read it, reports {paper.percent:+.2f} %; "
+        f"noise that moves the logits as much gives {interval(noise)}.",
+        f"Attacked itself, `int8-dynamic` gains {interval(found[0].gain)} over `fp32`{beyond}.",
+    ]
 
 
 def summary(found: list[Finding], rows: pd.DataFrame) -> str:
