@@ -128,7 +128,7 @@ def test_browser_shows_the_front_page_and_the_headline(whole_book):
     assert html.escape(title) in shown or title in shown
     for name in ("book/intro", "nbs/05-compare"):
         text = dump(browser, folder, name)
-        (table,) = re.findall(r"<table.*?Accuracy with 95 % Wilson intervals.*?</table>", text, re.DOTALL)
+        (table,) = re.findall(r"<figcaption>Accuracy with 95 % Wilson intervals.*?</table>", text, re.DOTALL)
         for word in ("textfooler", "int8-dynamic", "clean accuracy", "direct", "recovery"):
             assert word in table, (name, word)
     assert re.search(r'<img[^>]+alt="Bars of accuracy', dump(browser, folder, "nbs/05-compare"))

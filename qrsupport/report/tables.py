@@ -78,10 +78,12 @@ def print_table(df: pd.DataFrame) -> None:
     print(plain(df))
 
 
-def backbones(df: pd.DataFrame) -> str:
-    """What the pretrained backbones in `df` are and are not; empty where there is none."""
+def backbones(df: pd.DataFrame, whole: bool = True) -> str:
+    """What the pretrained backbones in `df` are, or in short what they are not; empty where there is none."""
     known = [name for name, entry in catalog.BACKBONES.items() if entry.about and name in set(df.get("backbone", ()))]
-    return " ".join(f"{name} is {catalog.BACKBONES[name].about}." for name in known)
+    if whole:
+        return " ".join(f"{name} is {catalog.BACKBONES[name].about}." for name in known)
+    return "; ".join(f"{name} is not one of the paper's models" for name in known)
 
 
 def table(df: pd.DataFrame, caption: str = "", most: int = MOST, keys: Iterable[str] | None = None) -> Html:
@@ -90,13 +92,13 @@ def table(df: pd.DataFrame, caption: str = "", most: int = MOST, keys: Iterable[
     On a page a column with one value alone stands in the caption, as `name: value`: of two or more rows any such column but
     one of floats, which are measures; with `keys`, the columns that say what a row is, only those, of a single row too;
     `keys=()` leaves every column.  Rows beyond the first `most` are folded away (0: none is).  The caption, above the box in
-    which a wide table scrolls, also says what the pretrained backbones in the column `backbone` are.  A table without rows
-    has no head.
+    which a wide table scrolls, also says that pretrained backbones in the column `backbone` are not the paper's; in a terminal
+    it says what they are.  A table without rows has no head.
     """
     names, rows = [str(c) for c in df.columns], _texts(df)
     fixed = _constant(names, rows, _words(df) if keys is None else keys, 2 if keys is None else 1)
     said = "; ".join(f"{names[i]}: {rows[0][i]}" for i in fixed if rows[0][i])
-    title = ". ".join(filter(None, (caption, said, backbones(df))))
+    title = ". ".join(filter(None, (caption, said, backbones(df, whole=False))))
     shown = [i for i in range(len(names)) if i not in fixed]
     cut = most if 0 < most < len(rows) else len(rows)
     page = _grid(names, rows[:cut], shown)
