@@ -111,7 +111,7 @@ def test_what_is_missing_is_named():
         columns=status.NAMES,
     )
     said = status.said(table)
-    assert said.startswith("1 of 3 units") and "whole: `a`; in part: `b`; missing: `c`" in said and "2 of 4 steps" in said
+    assert said.startswith("1 of 3 units") and "Whole: `a`; in part: `b`." in said and "2 of 4 steps" in said
 
 
 def publish(folder, name, rows, **about):

@@ -73,14 +73,10 @@ def whole(found: pd.DataFrame) -> tuple[int, int]:
 
 
 def said(found: pd.DataFrame) -> str:
-    """Which units are whole, which are there in part, which are missing, from `status`."""
+    """How much of the plan is published, and which units are whole or there in part, from `status`."""
     by = found.groupby("unit", sort=False)
     complete, some = by["met"].all(), by["present"].sum() > 0
-    lists = {
-        "whole": complete.index[complete],
-        "in part": complete.index[~complete & some],
-        "missing": complete.index[~some],
-    }
+    lists = {"whole": complete.index[complete], "in part": complete.index[~complete & some]}
     parts = [f"{name}: {', '.join(f'`{unit}`' for unit in units) or 'none'}" for name, units in lists.items()]
     steps = f"{int(found['met'].sum())} of {len(found)} steps are met"
-    return f"{whole(found)[0]} of {len(complete)} units of the plan are published whole; {steps}. By unit: {'; '.join(parts)}."
+    return f"{whole(found)[0]} of {len(complete)} units of the plan are published whole; {steps}. {'; '.join(parts).capitalize()}."

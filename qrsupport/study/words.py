@@ -33,19 +33,29 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
 
     `units`: how many of the planned units are published whole, and how many are planned.
     """
-    found, (counted, noise) = findings.all_of(rows, n), findings.replayed(rows, n)
-    answer = findings.verdict(found)
-    if answer == findings.MISSING or not noise["places"]:
+    found = findings.all_of(rows, n)
+    answer, moved = findings.verdict(found), replayed(rows, n)
+    if answer == findings.MISSING or not moved:
         return [ANSWERS[findings.MISSING]]
-    names, paper = ", ".join(sorted(set(rows["dataset"]))), paper_claims.CLAIMS[0]
+    names = ", ".join(sorted(set(rows["dataset"])))
     beyond = f", and {interval(found[0].excess)} beyond the mean of such noise" if found[0].excess else ""
     return [
         f"{ANSWERS[answer][:-1]}; so far this rests on {units[0]} of the plan's {units[1]} units (data: {names}).",
-        f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: replayed on it, they give {interval(counted)} more "
-        f"accuracy over the whole adversarial set, where the paper, which counts so as we read it, reports {paper.percent:+.2f} %; "
-        f"noise that moves the logits as much gives {interval(noise)}.",
+        f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
         f"Attacked itself, `int8-dynamic` gains {interval(found[0].gain)} over `fp32`{beyond}.",
     ]
+
+
+def replayed(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """What fp32's adversarial set says of int8 and of noise, beside the paper's number; empty without records of both."""
+    counted, noise = findings.replayed(rows, n)
+    if not counted["places"] or not noise["places"]:
+        return ""
+    return (
+        f"replayed on it, they give {interval(counted)} more accuracy over the whole adversarial set, where the paper, which "
+        f"counts so as we read it, reports {paper_claims.CLAIMS[0].percent:+.2f} %; noise that moves the logits as much gives "
+        f"{interval(noise)}."
+    )
 
 
 def summary(found: list[Finding], rows: pd.DataFrame) -> str:
