@@ -334,6 +334,7 @@ def test_every_page_has_four_exercises_in_order_and_each_its_solution(name):
     numbers = exercises.numbers(found)
     assert len(numbers) >= 4 and numbers == list(range(1, len(numbers) + 1))
     assert [n for n in numbers if not exercises.solution(found, n)] == []
+    assert any(exercises.has_answer(found, n) for n in numbers), "no exercise whose answer can be checked"
     text = "".join(part.source for part in found if not part.solution)
     assert not re.search(r"\{dropdown\} *Solution", text)
 
