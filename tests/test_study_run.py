@@ -131,8 +131,9 @@ def test_published_records_can_be_made_again(place, tmp_path):
         check.check(plan.unit("a-s1"), out, tmp_path, 4)
 
 
+@pytest.mark.timeout(3600)
 def test_a_sample_of_the_books_records_is_made_again(tmp_path):
-    """The cheapest published unit: ten examples of its first attack, on two variants."""
+    """The cheapest published unit: ten examples of its first attack, on two variants.  Fine-tuning takes ten minutes."""
     plan, folder = plan_file.read(ROOT / plan_file.FILE), ROOT / read.FOLDER
     there = [unit for unit in plan.units if read.manifest(folder, unit.name)]
     if not there or not os.environ.get("QRSUPPORT_DATA"):
