@@ -29,6 +29,7 @@ def whole_book(tmp_path_factory):
     return folder, small_book.make(folder, "-p", "attack", "textfooler")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
     """With several processes (`-n`) the tests of a file stay together, and all that read the small book; slow ones begin first."""
     groups = {item: "book" if "whole_book" in item.fixturenames else item.path.name for item in items}
