@@ -76,6 +76,7 @@ def test_other_seed_is_the_same_fine_tuning_with_the_next_seed(tiny):
     assert not np.allclose(*logits)
 
 
+@pytest.mark.slow
 def test_adversarially_trained_then_quantized_is_made_of_the_adversarial_checkpoint(tiny):
     p = dataclasses.replace(tiny, epochs=1, train_limit=200, adversarial_examples=4)
     fp32, int8 = (pipeline.variant(p, name) for name in ("adversarial", "adversarial-int8"))

@@ -110,6 +110,7 @@ MEASURES = ["grid", "clean", "pairs", "parameters", "latency", "versions", "mach
 
 @FEW
 @given(st.fixed_dictionaries(dict.fromkeys(MEASURES, JUNK | st.lists(st.dictionaries(st.sampled_from(MEASURES), JUNK)))))
+@pytest.mark.slow
 def test_every_file_of_measures(content):
     with a_file("measures.json", json.dumps(content).encode()) as file, named():
         published_variants.read(file)

@@ -140,6 +140,7 @@ def test_what_needs_training_is_refused_by_name(own, name):
     assert name not in measure.runnable(own) and "noise-1" in measure.runnable(own)
 
 
+@pytest.mark.slow
 def test_onnx_file_is_the_32_bit_variant_and_the_rest_is_made_of_it(own, as_onnx):
     texts = datasets.load(own).eval_split().texts[:20]
     for name in ("fp32", "int8-dynamic", "noise-1", "w4a4"):

@@ -100,6 +100,7 @@ def test_every_room_says_what_it_may_import(room):
 
 
 @pytest.mark.parametrize("module", ["analysis.metrics", "report.show", "records", "book.build", "cli", "book.chapters"])
+@pytest.mark.slow
 def test_what_makes_tables_and_commands_loads_nothing_heavy(module):
     code = f"import sys, qrsupport.{module}; print(sorted(set(sys.modules) & set({HEAVY})))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

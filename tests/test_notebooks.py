@@ -156,6 +156,7 @@ def test_prose_holds_no_measured_numbers(chapter):
 
 
 @pytest.mark.parametrize("where", [".", "nbs"])
+@pytest.mark.slow
 def test_misspelt_parameter_stops_a_chapter_before_any_work(where, tmp_path):
     template = project.chapter("attack")
     done = subprocess.run(

@@ -75,6 +75,7 @@ def test_words_are_taken_in_the_order_of_the_variant_that_ranks_them(p, attack, 
     assert np.any(differ, axis=0)[1], "a test that could not fail otherwise"
 
 
+@pytest.mark.slow
 def test_a_ranked_attack_ends_on_the_answers_of_the_variant_attacked(p):
     q = dataclasses.replace(p, ranking="other-seed")
     found, again = attacked(q), pipeline.replay(q, "fp32", "fp32")

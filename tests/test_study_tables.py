@@ -148,6 +148,7 @@ def cells(page):
 
 
 @pytest.mark.parametrize("page", ["plan.md", "study.md", "evidence.md"])
+@pytest.mark.slow
 def test_the_books_page_runs(page):
     space = {}
     with contextlib.chdir(ROOT / "book"), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
