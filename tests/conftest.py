@@ -7,7 +7,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
-import small_book
 
 from qrsupport import config, pipeline
 from qrsupport.attacks import replaying
@@ -22,21 +21,13 @@ def tiny(tmp_path_factory):
     return p
 
 
-@pytest.fixture(scope="session")
-def whole_book(tmp_path_factory):
-    """A small book that `make book` made: (folder, the finished process)."""
-    folder = small_book.begin(tmp_path_factory.mktemp("book"))
-    return folder, small_book.make(folder, "-p", "attack", "textfooler")
+LONG = ("test_book.py", "test_study_run.py", "test_suggested.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
-    """With several processes (`-n`) the tests of a file stay together, and all that read the small book; slow ones begin first."""
-    groups = {item: "book" if "whole_book" in item.fixturenames else item.path.name for item in items}
-    slow = {groups[item] for item in items if item.get_closest_marker("slow")}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (groups[item] != "book", groups[item] not in slow))
+    """The files that take minutes come first, then all with long tests: of several processes (`-n`) none ends late."""
+    slow = {item.path.name for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.name not in LONG, item.path.name not in slow))
 
 
 @pytest.fixture(autouse=True)
