@@ -123,6 +123,7 @@ def test_controls_are_matched_on_texts_that_are_neither_learned_from_nor_measure
 
 
 @pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.slow
 def test_noise_moves_clean_logits_as_much_as_int8(tiny, logits, name):
     target, said = moved(logits("int8-dynamic"), logits("fp32")), matched(tiny, name)
     achieved = moved(logits(name), logits("fp32"))
@@ -143,6 +144,7 @@ def test_each_draw_is_another_model_and_none_is_int8(tiny, logits):
 
 
 @pytest.mark.parametrize("name", ["logit-noise-2", "activation-noise-2"])
+@pytest.mark.slow
 def test_a_draw_is_made_alike_each_time(tiny, tmp_path, name):
     there, room = pipeline.variant(tiny, name), tmp_path / "again"
     shutil.copytree(there, room)

@@ -174,6 +174,7 @@ def test_an_installed_package_runs_its_chapters_anywhere(installed, tiny, tmp_pa
     assert said.splitlines()[-1] == "out.ipynb" and (tmp_path / "out.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_every_source_of_the_book(installed):
     share = installed.parents[1] / "share" / "qrsupport"
     tracked = [ROOT / "_toc.yml", ROOT / "_config.yml", *(ROOT / "nbs").glob("*.ipynb"), ROOT / "nbs" / "Snakefile",

@@ -234,6 +234,7 @@ JUNK = st.recursive(
 @given(st.sampled_from([f.name for f in dataclasses.fields(Record)]), JUNK)
 def test_a_field_of_another_kind_is_refused_by_name(name, value):
     content = json.loads(records.to_line(record(0))) | {name: value}
+    content = {f.name: content[f.name] for f in dataclasses.fields(Record) if f.name in content}
     line = json.dumps({k: v for k, v in content.items() if v or k not in config.LATER})  # those not set are left out
     try:
         assert records.to_line(records.from_line(json.dumps(content), Record)) == line
