@@ -18,7 +18,7 @@ def test_every_module_that_makes_something_belongs_to_a_stage():
     assert listed <= set(MODULES)
 
 
-@pytest.mark.parametrize("module", ["report.figures", "report.show", "analysis.metrics", "cli", "book.build"])
+@pytest.mark.parametrize("module", ["report.canvas", "report.figures", "report.show", "analysis.metrics", "cli", "book.build"])
 def test_what_only_shows_makes_nothing_again(module):
     assert all(module not in provenance.modules(stage) for stage in provenance.STAGES)
 

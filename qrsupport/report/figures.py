@@ -1,77 +1,16 @@
-"""Figures: seaborn's look, a colour-blind safe palette, hatches and markers beside every colour, alt text from the data.
+"""The figures of the chapters, each from a table of `analysis.metrics` or from measured numbers, with alt text from the same."""
 
-Nothing here touches pyplot's state or the backend: a figure is drawn to PNG when it is made and
-shows once, as an <img> with its alt text.
-"""
-
-import base64
-import io
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
-from .. import catalog, store
-from ..errors import NoRecords
-from .tables import cell, escape, percent, visible
+from .. import catalog
+from .canvas import HATCHES, LINES, MARKERS, PALETTE, Figure, axes_of, labelled, need, plain_log
+from .tables import cell, percent, visible
 
-PALETTE = sns.color_palette("colorblind")
-HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LINES = ("-", "--", ":", "-.")
-DPI = 144
-matplotlib.rcParams["text.parse_math"] = False  # names with a dollar sign are names
 PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint",
          "spare", "ranking", "restart"]  # fmt: skip
-
-
-class Figure:
-    """A finished figure: PNG bytes and alt text; shows in Jupyter as HTML, elsewhere as its alt text."""
-
-    def __init__(self, canvas: Canvas, alt: str):
-        self.alt = visible(alt)
-        self.width = round(canvas.get_figwidth() * 96)
-        out = io.BytesIO()
-        canvas.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
-        self.png = out.getvalue()
-
-    def _repr_html_(self) -> str:
-        content = base64.b64encode(self.png).decode("ascii")
-        style = "max-width:100%;height:auto;background:white"
-        return (
-            f'<img alt="{escape(self.alt)}" width="{self.width}" style="{style}" src="data:image/png;base64,{content}">'
-        )
-
-    def __repr__(self) -> str:
-        return f"Figure: {self.alt}"
-
-    def save(self, path: Path) -> None:
-        """Writes the PNG.  Raises StorageError if the directory refuses."""
-        store.write_bytes(path, self.png)
-
-
-def _axes(rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 3.8, **kwargs):
-    """A canvas and its axes (rows × columns array), in seaborn's white grid, sizes in inches."""
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
-        canvas = Canvas(figsize=(width, height), layout="constrained")
-        return canvas, canvas.subplots(rows, columns, squeeze=False, **kwargs)
-
-
-def _plain_log(axis, subs: tuple[int, ...]) -> None:
-    """Labels a logarithmic axis at these multiples of powers of ten with whole numbers: matplotlib's own labels are formulas, which are not parsed here."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
-    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else ""))
-    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-
-
-def _need(data, what: str) -> None:
-    if len(data) == 0:
-        raise NoRecords(f"no {what} to draw; run the chapter that makes them or `make book`")
 
 
 def _style(names, known) -> dict[str, int]:
@@ -82,9 +21,9 @@ def _style(names, known) -> dict[str, int]:
 
 def learning_curve(history: pd.DataFrame) -> Figure:
     """From `fine_tuning.history`: losses and validation accuracy by step; values that were not measured are skipped."""
-    _need(history, "history")
+    need(history, "history")
     df = history.rename(columns=lambda c: str(c).replace("_", " "))
-    canvas, axes = _axes(2, 1, 6.0, 4.8, sharex=True)
+    canvas, axes = axes_of(2, 1, 6.0, 4.8, sharex=True)
     said = []
     for i, name in enumerate(("train loss", "validation loss", "validation accuracy")):
         points = df[["step", name]].dropna()
@@ -103,12 +42,12 @@ def learning_curve(history: pd.DataFrame) -> Figure:
 def weight_error_histogram(errors: np.ndarray) -> Figure:
     """Histogram of quantized − original weight, over all quantized weights (any shape)."""
     values = np.asarray(errors, float).ravel()
-    _need(values, "weight errors")
-    canvas, axes = _axes()
+    need(values, "weight errors")
+    canvas, axes = axes_of()
     counts, edges = np.histogram(values, 81)  # counted here: seaborn would copy and sort millions of weights
     axes[0, 0].stairs(counts, edges, fill=True, color=PALETTE[0])
     axes[0, 0].set(xlabel="quantized − original weight", ylabel="weights", yscale="log")
-    _plain_log(axes[0, 0].yaxis, (1,))
+    plain_log(axes[0, 0].yaxis, (1,))
     rms, largest = float(np.sqrt(np.mean(values**2))), float(np.abs(values).max())
     return Figure(
         canvas,
@@ -122,9 +61,9 @@ def lead_shifts(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = 
     second moves it, against the first's.  Below the dashed line a lead changes its sign, and with it the answer right or wrong.
     """
     before, after = np.asarray(before, float), np.asarray(after, float)
-    _need(before, "leads")
+    need(before, "leads")
     turned = (before > 0) != (after > 0)
-    canvas, axes = _axes(height=4.0)
+    canvas, axes = axes_of(height=4.0)
     ax, shift = axes[0, 0], after - before
     for part, i, label in ((~turned, 0, "answer kept"), (turned, 3, "right or wrong changes")):
         ax.scatter(before[part], shift[part], s=16, marker=MARKERS[i], color=PALETTE[i], label=f"{label} ({part.sum():,})")
@@ -144,8 +83,8 @@ def lead_shifts(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = 
 
 def latency(measures: dict[str, dict]) -> Figure:
     """Median with quartiles of one prediction's time, for `variants.latencies`."""
-    _need(measures, "latencies")
-    canvas, axes = _axes(height=1.2 + 0.5 * len(measures))
+    need(measures, "latencies")
+    canvas, axes = axes_of(height=1.2 + 0.5 * len(measures))
     styles, ax, said = _style(measures, catalog.VARIANTS), axes[0, 0], []
     for place, (name, m) in enumerate(measures.items()):
         i = styles[name]
@@ -162,18 +101,18 @@ def latency(measures: dict[str, dict]) -> Figure:
 def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: float = 1.0) -> Figure:
     """A box for each cell and variant: median, quartiles, whiskers to the extremes; a wide range on a logarithmic axis."""
     df = df[df[column].notna()]
-    _need(df, what)
+    need(df, what)
     rank = {name: i for i, name in enumerate((*catalog.ATTACKS, *catalog.VARIANTS))}
     df = df.sort_values(["attack", "variant"], key=lambda c: c.map(lambda v: rank.get(v, len(rank))), kind="stable")
-    df = df.assign(series=_panel(df, ["attack", "variant"], PLACE), value=df[column].astype(float) * scale)
+    df = df.assign(series=labelled(df, ["attack", "variant"], PLACE), value=df[column].astype(float) * scale)
     boxes = {name: group["value"].to_numpy() for name, group in df.groupby("series", sort=False)}
-    canvas, axes = _axes(width=7.2, height=1.1 + 0.36 * len(boxes))
+    canvas, axes = axes_of(width=7.2, height=1.1 + 0.36 * len(boxes))
     sns.boxplot(df, x="value", y="series", ax=axes[0, 0], whis=(0, 100), color=PALETTE[9], width=0.6, orient="h")
     axes[0, 0].set_yticks(range(len(boxes)), [f"{visible(name)} (n {len(v)})" for name, v in boxes.items()])
     axes[0, 0].set(xlabel=f"{xlabel} (box: median and quartiles, whiskers: extremes)", ylabel="")
     if df["value"].min() > 0 and df["value"].max() > 100 * df["value"].min():
         axes[0, 0].set(xscale="log")
-        _plain_log(axes[0, 0].xaxis, (1,))
+        plain_log(axes[0, 0].xaxis, (1,))
     said = []
     for name, values in boxes.items():
         lower, median, upper = (cell(float(q)) for q in np.quantile(values, (0.25, 0.5, 0.75)))
@@ -191,14 +130,6 @@ def words_changed(df: pd.DataFrame) -> Figure:
     """From `metrics.frames`: per cent of words changed by the successful attacks."""
     won = df[df["status"] == "succeeded"]
     return _distribution(won, "changed", "words changed (%)", "per cent of words changed by successful attacks", 100)
-
-
-def _panel(df: pd.DataFrame, always: list[str], rest: list[str]) -> pd.Series:
-    """A label for each row from the columns `always` and those of `rest` that vary in `df`."""
-    keep = [*always, *[c for c in rest if df[c].nunique() > 1]]
-    words = {"seed": "seed ", "attack_seed": "attack seed ", "resources": "resources: ", "query_budget": "budget "}
-    words |= {"margin": "margin ", "joint": "jointly with ", "spare": "sparing ", "ranking": "ranked by ", "restart": "restart "}
-    return df[keep].apply(lambda row: ", ".join(f"{words.get(c, '')}{row[c]}" for c in keep if row[c] != ""), axis=1)
 
 
 def _bars(ax, group: pd.DataFrame, styles: dict[str, int]) -> None:
@@ -227,14 +158,14 @@ def accuracy_grid(grid: pd.DataFrame) -> Figure:
 
     Bars are variants (colour and hatch), whiskers 95 % Wilson intervals.
     """
-    _need(grid, "accuracies")
-    grid = grid.assign(row=_panel(grid, PLACE[:1], PLACE[1:]))
+    need(grid, "accuracies")
+    grid = grid.assign(row=labelled(grid, PLACE[:1], PLACE[1:]))
     rows, attacks = list(dict.fromkeys(grid["row"])), list(dict.fromkeys(grid["attack"]))
     styles = _style(
         dict.fromkeys(v for v in (*catalog.VARIANTS, *grid["variant"]) if v in set(grid["variant"])), catalog.VARIANTS
     )
     size = {"width": 1.0 + 3.0 * len(attacks), "height": 0.9 + 2.3 * len(rows)}
-    canvas, axes = _axes(len(rows), len(attacks), **size, sharey=True)
+    canvas, axes = axes_of(len(rows), len(attacks), **size, sharey=True)
     said = []
     for (i, row), (j, attack) in ((a, b) for a in enumerate(rows) for b in enumerate(attacks)):
         group = grid[(grid["row"] == row) & (grid["attack"] == attack)]
@@ -262,9 +193,9 @@ def _legend(canvas: Canvas, styles: dict[str, int]) -> None:
 
 def outcomes(counts: pd.DataFrame) -> Figure:
     """From `metrics.direct`: how the attacks ended, stacked bars, one a cell and variant."""
-    _need(counts, "outcomes")
-    labels = _panel(counts, ["attack", "variant"], PLACE)
-    canvas, axes = _axes(width=7.2, height=1.5 + 0.4 * len(counts))
+    need(counts, "outcomes")
+    labels = labelled(counts, ["attack", "variant"], PLACE)
+    canvas, axes = axes_of(width=7.2, height=1.5 + 0.4 * len(counts))
     ax, left = axes[0, 0], np.zeros(len(counts))
     styles = {"failed": 0, "succeeded": 1, "skipped": 2, "error": 3}
     for status, i in styles.items():
@@ -285,9 +216,9 @@ def outcomes(counts: pd.DataFrame) -> Figure:
 
 def budget_curves(df: pd.DataFrame) -> Figure:
     """From `metrics.budget_curve`: accuracy under attack against the queries allowed, a line a cell and variant."""
-    _need(df, "budget curves")
-    df = df.assign(series=_panel(df, ["attack", "variant"], PLACE))
-    canvas, axes = _axes(height=4.2)
+    need(df, "budget curves")
+    df = df.assign(series=labelled(df, ["attack", "variant"], PLACE))
+    canvas, axes = axes_of(height=4.2)
     ax, said = axes[0, 0], []
     for i, (name, line) in enumerate(df.groupby("series", sort=False)):
         x, y = line["budget"].to_numpy(float), 100 * line["accuracy"].to_numpy(float)
@@ -298,7 +229,7 @@ def budget_curves(df: pd.DataFrame) -> Figure:
         points = (f"{percent(a)} at {int(b):,}" for a, b in zip(line["accuracy"], line["budget"], strict=True))
         said.append(f"{name}: {', '.join(points)}")
     ax.set(xlabel="queries allowed", ylabel="accuracy under attack (%)", xscale="log", ylim=(0, 100))
-    _plain_log(ax.xaxis, (1, 2, 5))
+    plain_log(ax.xaxis, (1, 2, 5))
     ax.legend()
     return Figure(canvas, f"Accuracy by queries allowed, bands 95 % Wilson intervals. {'; '.join(said)}.")
 
@@ -308,12 +239,12 @@ def transfer_matrix(df: pd.DataFrame, measure: str = "accuracy") -> Figure:
 
     `measure` is accuracy (on the adversarial set) or recovery (of its successful texts).
     """
-    _need(df, "replays")
-    df = df.assign(panel=_panel(df, ["attack"], PLACE))
+    need(df, "replays")
+    df = df.assign(panel=labelled(df, ["attack"], PLACE))
     panels = list(dict.fromkeys(df["panel"]))
     sources, targets = (list(dict.fromkeys(df[side])) for side in ("source", "target"))
     size = {"width": 2.6 + 0.85 * len(targets), "height": len(panels) * (1.7 + 0.42 * len(sources))}
-    canvas, axes = _axes(len(panels), 1, **size)
+    canvas, axes = axes_of(len(panels), 1, **size)
     said = []
     for ax, panel in zip(axes[:, 0], panels, strict=True):
         values = df[df["panel"] == panel].pivot(index="source", columns="target", values=measure)
@@ -332,9 +263,9 @@ def transfer_matrix(df: pd.DataFrame, measure: str = "accuracy") -> Figure:
 
 def transfer_bars(df: pd.DataFrame) -> Figure:
     """From `metrics.transfer`: accuracy and recovery of each target, points with 95 % Wilson intervals."""
-    _need(df, "replays")
-    df = df.assign(series=_panel(df, ["target"], ["source", "attack", *PLACE]))
-    canvas, axes = _axes(1, 2, 8.4, 1.2 + 0.36 * len(df), sharey=True)
+    need(df, "replays")
+    df = df.assign(series=labelled(df, ["target"], ["source", "attack", *PLACE]))
+    canvas, axes = axes_of(1, 2, 8.4, 1.2 + 0.36 * len(df), sharey=True)
     said = []
     for i, (ax, measure) in enumerate(zip(axes[0], ("recovery", "accuracy"), strict=True)):
         value, lower, upper = (100 * df[f"{measure}{end}"].to_numpy(float) for end in ("", "_lower", "_upper"))
@@ -351,9 +282,9 @@ def transfer_bars(df: pd.DataFrame) -> Figure:
 def margin_curves(df: pd.DataFrame) -> Figure:
     """From `metrics.transfer`: recovery by each target against the margin of the attack on the source."""
     df = df[df["recovery"].notna()]
-    _need(df, "successful attacks")
-    df = df.assign(series=_panel(df, ["target"], ["source", "attack", *(c for c in PLACE if c != "margin")]))
-    canvas, axes = _axes()
+    need(df, "successful attacks")
+    df = df.assign(series=labelled(df, ["target"], ["source", "attack", *(c for c in PLACE if c != "margin")]))
+    canvas, axes = axes_of()
     ax, said = axes[0, 0], []
     for i, (name, line) in enumerate(df.groupby("series", sort=False)):
         x = line["margin"].to_numpy(float) + 0.006 * i  # so that whiskers do not hide each other

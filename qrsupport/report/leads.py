@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .figures import LINES, MARKERS, PALETTE, Figure, _axes, _need
+from .canvas import LINES, MARKERS, PALETTE, Figure, axes_of, need
 from .tables import visible
 
 
@@ -11,8 +11,8 @@ def crossings(source: np.ndarray, targets: dict[str, np.ndarray]) -> Figure:
 
     `source` and each target's leads are of the same texts in the same order.
     """
-    _need(source, "texts that fooled the source")
-    canvas, axes = _axes(1, len(targets), 6.4, 3.8, sharey=True)
+    need(source, "texts that fooled the source")
+    canvas, axes = axes_of(1, len(targets), 6.4, 3.8, sharey=True)
     said = []
     for ax, (name, found) in zip(axes[0], targets.items(), strict=True):
         right = found > 0
@@ -41,8 +41,8 @@ def goals(first: str, second: str, found: dict[str, np.ndarray], margin: float =
     (joint), and where `first` is and `second` is not (spare); the dashed line is a margin in `first`.
     """
     found = {name: points for name, points in found.items() if len(points)}
-    _need(found, "successful attacks")
-    canvas, axes = _axes(width=6.0, height=5.2)
+    need(found, "successful attacks")
+    canvas, axes = axes_of(width=6.0, height=5.2)
     ax, said = axes[0, 0], []
     ax.fill_between([-1, 0], -1, 0, color=PALETTE[7], alpha=0.25, linewidth=0, label="joint: both fooled")
     ax.fill_between([-1, 0], 0, 1, color=PALETTE[8], alpha=0.25, linewidth=0, hatch="..", label="spare: only the first fooled")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from .figures import MARKERS, PALETTE, Figure, _axes, _need
+from .canvas import MARKERS, PALETTE, Figure, axes_of, need
 from .tables import points, visible
 
 
@@ -13,12 +13,12 @@ def paper_figure(df: pd.DataFrame) -> Figure:
     the paper's number.  Claims without records are left out; raises NoRecords if none is left.
     """
     df = df[df["ours"].notna()]
-    _need(df, "differences")
+    need(df, "differences")
     sets = df.loc[df["resources"] != "", "resources"].nunique()
     claims = [(name, part) for name, part in df.groupby("claim", sort=False)]
     heights = [len(part) + 0.6 for _, part in claims]
     size = {"width": 6.0, "height": 1.0 + 0.42 * sum(heights) + 0.3 * len(claims)}
-    canvas, axes = _axes(len(claims), 1, **size, sharex=True, gridspec_kw={"height_ratios": heights})
+    canvas, axes = axes_of(len(claims), 1, **size, sharex=True, gridspec_kw={"height_ratios": heights})
     said = []
     for ax, (name, part) in zip(axes[:, 0], claims, strict=True):
         said += [f"{name}, {_row(ax, y, r, sets)}" for y, r in enumerate(part.to_dict("records"))]

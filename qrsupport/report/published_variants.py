@@ -9,7 +9,7 @@ from .. import store
 from ..analysis import metrics, recovery
 from ..errors import StaleArtefact
 from . import widths
-from .figures import MARKERS, PALETTE, Figure, _axes
+from .canvas import MARKERS, PALETTE, Figure, axes_of
 from .show import pairs_table
 from .tables import Html, p_value, percent, points
 
@@ -80,7 +80,7 @@ def accuracy_by_difference(found: Measured) -> Figure:
     Whiskers are 95 % Wilson intervals; the dashed lines are fp32; the variants in `NAMED` carry their names.
     """
     rows = _differences(found)
-    canvas, axes = _axes(1, 2, 8.4, 3.8, sharex=True, sharey=True)
+    canvas, axes = axes_of(1, 2, 8.4, 3.8, sharex=True, sharey=True)
     for i, (ax, protocol) in enumerate(zip(axes[0], ("direct", "transfer"), strict=True)):
         values, x = 100 * rows[protocol], 100 * rows["differs"]
         ends = [100 * (rows[protocol] - rows[f"{protocol}_lower"]), 100 * (rows[f"{protocol}_upper"] - rows[protocol])]

@@ -11,9 +11,9 @@ import pandas as pd
 from .. import catalog
 from ..analysis import metrics, paper_claims, runs
 from ..escaping import markdown
+from .canvas import Figure
 from .diffs import diff_table, word_diff
 from .figures import (
-    Figure,
     accuracy_grid,
     budget_curves,
     latency,

@@ -7,8 +7,8 @@ import pandas as pd
 
 from .. import store
 from ..errors import NoRecords, StaleArtefact
+from .canvas import HATCHES, MARKERS, PALETTE, Figure, axes_of
 from .diffs import parts
-from .figures import HATCHES, MARKERS, PALETTE, Figure, _axes
 from .tables import Html, visible
 from .tables import table as shown
 
@@ -109,7 +109,7 @@ def _then(row) -> str:
 def path(found: dict, attack: str) -> Figure:
     """The probability of the true label by query, a marker and colour a stage; what is kept has a ring."""
     rows = queries(found, attack)
-    name, (canvas, axes) = found["labels"][found["label"]], _axes(width=5.6, height=3.6)
+    name, (canvas, axes) = found["labels"][found["label"]], axes_of(width=5.6, height=3.6)
     ax = axes[0, 0]
     for i, (stage, some) in enumerate(rows.groupby("stage", sort=False)):
         ax.scatter(some["query"], some["probability"], marker=MARKERS[i], color=PALETTE[i], label=STAGES[stage], zorder=3)
@@ -133,7 +133,7 @@ def bars(columns: pd.DataFrame) -> Figure:
     """One panel of bars a column, one bar a row: the index gives the words.  Raises NoRecords if there is no row."""
     if not len(columns):
         raise NoRecords("no words to draw: the attack ranked none")
-    canvas, axes = _axes(1, columns.shape[1], 1.6 + 1.6 * columns.shape[1] + (columns.shape[1] == 1), 0.9 + 0.36 * len(columns), sharey=True)
+    canvas, axes = axes_of(1, columns.shape[1], 1.6 + 1.6 * columns.shape[1] + (columns.shape[1] == 1), 0.9 + 0.36 * len(columns), sharey=True)
     for i, (ax, name) in enumerate(zip(axes[0], columns.columns, strict=True)):
         ax.barh(range(len(columns)), columns[name], color=PALETTE[i], hatch=HATCHES[i], edgecolor="black", linewidth=0.6)
         ax.axvline(0, color="black", linewidth=0.8)
@@ -176,7 +176,7 @@ def swarm(found: dict, attack: str = "pso", most: int = 3) -> Figure:
     label, name = found["label"], found["labels"][found["label"]]
     where = {i: one["texts"][i]["probabilities"] for _, particles in phases for i in particles}
     rows = sorted(where, key=lambda i: -where[i][label])
-    canvas, axes = _axes(width=5.8, height=1 + 0.33 * len(rows))
+    canvas, axes = axes_of(width=5.8, height=1 + 0.33 * len(rows))
     ax, said = axes[0, 0], []
     for x, (phase, particles) in enumerate(phases):
         for i, n in particles.items():

@@ -5,7 +5,7 @@ import pandas as pd
 
 from .. import catalog
 from ..analysis import metrics
-from .figures import LINES, MARKERS, PALETTE, Figure, _axes, _need, _panel
+from .canvas import LINES, MARKERS, PALETTE, Figure, axes_of, labelled, need
 from .show import _cells, _shown
 from .tables import Html, percent, table, visible
 
@@ -49,12 +49,12 @@ def accuracy_by_width(grid: pd.DataFrame) -> Figure:
     transfer set in files of `qrsupport measure` of before).  Whiskers are 95 % Wilson intervals; the dashed line is
     fp32.  Variants outside the sweep are left out.
     """
-    grid = grid.assign(cell=_panel(grid, PLACE[:1], PLACE[1:]))
+    grid = grid.assign(cell=labelled(grid, PLACE[:1], PLACE[1:]))
     swept = grid[grid["variant"].isin(catalog.SWEEP)]
-    _need(swept, "simulated widths")
+    need(swept, "simulated widths")
     measures = ("clean", "direct", "recovery" if "recovery" in grid else "transfer")
     cells, said = list(dict.fromkeys(swept["cell"])), []
-    canvas, axes = _axes(3 * len(cells), 1, 6.4, 0.9 + 2.0 * 3 * len(cells), sharex=True)
+    canvas, axes = axes_of(3 * len(cells), 1, 6.4, 0.9 + 2.0 * 3 * len(cells), sharex=True)
     for i, (cell, measure) in enumerate((c, m) for c in cells for m in measures):
         ax, group = axes[i, 0], grid[grid["cell"] == cell].set_index("variant")
         said += [f"{cell}, {measure}, {part}" for part in _lines(ax, group, measure)]
@@ -94,8 +94,8 @@ def signal_to_noise(df: pd.DataFrame) -> Figure:
 
     `df`: one row a tensor and width: `tensor` (its name here), `bits`, `measured` and `formula` (decibels).
     """
-    _need(df, "tensors")
-    canvas, axes = _axes(height=4.2)
+    need(df, "tensors")
+    canvas, axes = axes_of(height=4.2)
     ax, said = axes[0, 0], []
     for i, (name, part) in enumerate(df.groupby("tensor", sort=False)):
         look = {"color": PALETTE[i % len(PALETTE)]}
@@ -115,8 +115,8 @@ def by_movement(df: pd.DataFrame) -> Figure:
     (points).  Variants that move nothing are left out.
     """
     df = df[df["moved"] > 0]
-    _need(df, "variants that move a logit")
-    canvas, axes = _axes(2, 1, 6.4, 5.4, sharex=True)
+    need(df, "variants that move a logit")
+    canvas, axes = axes_of(2, 1, 6.4, 5.4, sharex=True)
     for i, (ax, values) in enumerate(zip(axes[:, 0], (100 * df["recovery"], df["gain"]), strict=True)):
         ax.plot(df["moved"], values, MARKERS[i], color=PALETTE[i])
         for name, x, y in zip(df["variant"], df["moved"], values, strict=True):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from .. import catalog
 from ..analysis import gains, outcomes, transfers
-from ..report.figures import LINES, MARKERS, PALETTE, Figure, _axes, _need
+from ..report.canvas import LINES, MARKERS, PALETTE, Figure, axes_of, need
 from ..report.tables import percent
 from . import findings
 
@@ -20,9 +20,9 @@ def summary(rows: pd.DataFrame, n: int = 2_000) -> Figure:
     """
     direct = outcomes.average(outcomes.direct(rows), findings.NOISE, findings.AVERAGE)
     won = outcomes.average(transfers.outcomes(rows), findings.NOISE, findings.AVERAGE)
-    _need(direct, "direct attacks")
+    need(direct, "direct attacks")
     none = won.drop_duplicates([*outcomes.MODEL, "attack", "example"]).assign(variant="fp32", right=0.0)
-    canvas, axes = _axes(1, 2, 8.0, 2.6, sharey=True)
+    canvas, axes = axes_of(1, 2, 8.0, 2.6, sharey=True)
     said = []
     for ax, what, found in ((axes[0, 0], "gain when attacked itself", direct), (axes[0, 1], "recovery of fp32's texts", pd.concat([won, none]))):
         for i, (label, name) in enumerate(SHOWN.items()):
@@ -43,11 +43,11 @@ def matrix(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE)
     """
     df = transfers.matrix(rows)
     df = df[(df["attack"] == attack) & df["source"].isin(variants) & df["target"].isin(variants)]
-    _need(df, f"replays of {attack}")
+    need(df, f"replays of {attack}")
     means = df.pivot_table(index="source", columns="target", values="recovery")
     names = [name for name in variants if name in means.index or name in means.columns]
     means = means.reindex(index=names, columns=names)
-    canvas, axes = _axes(1, 1, 1.6 + 0.8 * len(names), 1.2 + 0.6 * len(names))
+    canvas, axes = axes_of(1, 1, 1.6 + 0.8 * len(names), 1.2 + 0.6 * len(names))
     ax = axes[0, 0]
     drawn = ax.imshow(means.to_numpy(float), vmin=0, vmax=1, cmap="cividis")
     ax.set(xlabel="target", ylabel="source", xticks=range(len(names)), yticks=range(len(names)))
@@ -66,10 +66,10 @@ def matrix(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE)
 def budgets(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE) -> Figure:
     """Accuracy under direct attack if an attack had been allowed so many queries, mean over models."""
     found = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["attack"] == attack) & (rows["status"] != "error")])
-    _need(found, f"direct attacks by {attack}")
+    need(found, f"direct attacks by {attack}")
     most = max(2, int(found["queries"].max()))
     steps = np.unique(np.geomspace(1, most, 40).astype(int))
-    canvas, axes = _axes(1, 1, 6.4, 3.8)
+    canvas, axes = axes_of(1, 1, 6.4, 3.8)
     ax, said = axes[0, 0], []
     for i, name in enumerate(name for name in variants if name in set(found["variant"])):
         mine = found[found["variant"] == name]
@@ -86,11 +86,11 @@ def budgets(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE
 def explained(df: pd.DataFrame) -> Figure:
     """From `boundary.predictions`: predicted against observed recovery, a point a model, attack, source and target."""
     df = df.dropna(subset=["predicted", "observed"])
-    _need(df, "predictions of recovery")
+    need(df, "predictions of recovery")
     kinds = {"int8-dynamic": [findings.VARIANT], "noise": findings.NOISE, "other-seed": ["other-seed"]}
     known = [name for names in kinds.values() for name in names]
     kinds["others"] = [name for name in catalog.VARIANTS if name not in known]
-    canvas, axes = _axes(1, 1, 5.2, 4.6)
+    canvas, axes = axes_of(1, 1, 5.2, 4.6)
     ax, said = axes[0, 0], []
     for i, (kind, names) in enumerate(kinds.items()):
         mine = df[df["target"].isin(names)]
