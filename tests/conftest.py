@@ -7,6 +7,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
+from small_book import BROWSER
 
 from qrsupport import config, pipeline
 from qrsupport.attacks import replaying
@@ -22,6 +23,19 @@ def tiny(tmp_path_factory):
 
 
 LONG = ("test_book.py", "test_study_run.py", "test_suggested.py")
+
+
+@pytest.fixture(scope="module")  # its event loop runs as long as it does
+def browser():
+    """Chromium, driven by playwright; skips where this machine has none."""
+    if not BROWSER:
+        pytest.skip("no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        started = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
 
 
 def pytest_collection_modifyitems(items):

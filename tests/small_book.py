@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from qrsupport.book import publish
+
 ROOT = Path(__file__).parents[1]
+BROWSER = next(filter(None, map(shutil.which, publish.BROWSERS)), None)
 SOURCES = ("_config.yml", "_toc.yml", "book", "nbs", "requirements.lock", "qrsupport")
 SMALL = {"backbone": "bert-small", "backbones": "bert-small,t5-mini", "epochs": 1, "train_limit": 400, "n": 2, "adversarial_examples": 3, "latency_repeats": 10, "variants": "fp32,w4,a4,w4a4"}
 REFUSE = '''

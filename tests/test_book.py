@@ -7,7 +7,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from importlib.resources import files
 
 import pytest
 import yaml
-from small_book import ROOT, SMALL, SOURCES, begin, make
+from small_book import BROWSER, ROOT, SMALL, SOURCES, begin, make
 
 from qrsupport import project
 from qrsupport.book import build, chapters
@@ -27,7 +26,6 @@ def source(folder, name):
 
 
 pytestmark = pytest.mark.slow
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE = {"width": 390, "height": 844}
 
 
@@ -215,18 +213,6 @@ def names(whole_book):
     found = sorted(str(f.relative_to(built)) for room in ("book", "nbs") for f in (built / room).rglob("*.html"))
     assert len(found) > 20
     return found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    if not BROWSER:
-        pytest.skip("no chromium on this machine")
-    with sync_playwright() as p:
-        started = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

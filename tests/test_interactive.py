@@ -12,7 +12,6 @@ from qrsupport import project
 from qrsupport.quantization import simulate
 from qrsupport.report import interactive, trace
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 STATIC = project.sources() / "book" / "_static"
 HOSTILE = '</script><img src=x onerror="document.title=\'taken\'"> <!-- & ]]> \u202e\u2028 "quoted"'
 
@@ -81,18 +80,6 @@ def test_the_data_of_the_steps_are_the_trace(found):
 
 
 # In a browser ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not BROWSER:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as p:
-        started = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
