@@ -86,10 +86,10 @@ def test_the_verdict_in_words(rows):
     assert words.lines(none).count("no record yet") == 4
 
 
-def test_the_answer_has_three_sentences_or_says_what_it_lacks(rows):
+def test_the_answer_has_three_parts_or_says_what_it_lacks(rows):
     said = words.answer(findings.main(rows), (1, 26), 200)
-    assert len(said) == 3 and said[0].startswith(words.ANSWERS["robust"][:-1]) and "1 of the plan's 26 units" in said[0]
-    assert "reports +18.68 %" in said[1] and "+50.0 points" in said[2]
+    assert len(said) == 3 and said[0].startswith(words.ANSWERS["robust"]) and "1 of the plan's 26 units, on the data mr of mr, sst2" in said[0]
+    assert "reports +18.68 %" in said[1] and "+50.0 points" in said[2] and "(H1: for)" in said[2]
     assert words.answer(rows.iloc[:0], (0, 26)) == [words.ANSWERS["missing"]]
 
 
@@ -111,7 +111,7 @@ def test_what_is_missing_is_named():
         columns=status.NAMES,
     )
     said = status.said(table)
-    assert said.startswith("1 of 3 units") and "Whole: `a`; in part: `b`." in said and "2 of 4 steps" in said
+    assert said.startswith("1 of 3 units") and "- Whole: `a`.\n- In part: `b`.\n- Missing: `c`." in said and "2 of 4 steps" in said
 
 
 def publish(folder, name, rows, **about):

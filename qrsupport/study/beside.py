@@ -40,7 +40,7 @@ def clean(variant: str, against: str = "fp32") -> str:
 
 
 def answer() -> list[str]:
-    """The study's answer, sentence by sentence, as the front page and the README give it."""
+    """The study's answer, part by part, as the front page and the README give it."""
     units = status.whole(status.status(plan_file.read(), project.sources() / read.FOLDER))
     return words.answer(rows(), units, DRAWS)
 

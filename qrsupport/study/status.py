@@ -73,10 +73,14 @@ def whole(found: pd.DataFrame) -> tuple[int, int]:
 
 
 def said(found: pd.DataFrame) -> str:
-    """How much of the plan is published, and which units are whole or there in part, from `status`."""
+    """How much of the plan is published, in Markdown: which units are whole, there in part, or missing, from `status`."""
     by = found.groupby("unit", sort=False)
     complete, some = by["met"].all(), by["present"].sum() > 0
-    lists = {"whole": complete.index[complete], "in part": complete.index[~complete & some]}
-    parts = [f"{name}: {', '.join(f'`{unit}`' for unit in units) or 'none'}" for name, units in lists.items()]
+    lists = {
+        "Whole": complete.index[complete],
+        "In part": complete.index[~complete & some],
+        "Missing": complete.index[~some],
+    }
+    parts = [f"- {name}: {', '.join(f'`{unit}`' for unit in units) or 'none'}." for name, units in lists.items()]
     steps = f"{int(found['met'].sum())} of {len(found)} steps are met"
-    return f"{whole(found)[0]} of {len(complete)} units of the plan are published whole; {steps}. {'; '.join(parts).capitalize()}."
+    return f"{whole(found)[0]} of {len(complete)} units of the plan are published whole; {steps}.\n\n" + "\n".join(parts)

@@ -24,12 +24,12 @@ def verdict(found: list[Finding]) -> str:
     if answer == findings.MISSING:
         return ANSWERS[answer]
     itself, suite = (interval(finding.gain) for finding in found[:2])
-    numbers = f"Attacked itself, `int8-dynamic` gains {itself} over `fp32`; over the whole suite {suite}."
+    numbers = f"Attacked itself, `int8-dynamic` gains {itself} over `fp32`; over all attacks of the suite that are published {suite}."
     return " ".join(filter(None, (ANSWERS[answer], numbers, TRANSFER.get(found[2].verdict))))
 
 
 def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> list[str]:
-    """The book's answer in three sentences, from the main rows; one sentence where the verdict lacks records.
+    """The book's answer in three parts, from the main rows; one sentence where the verdict lacks records.
 
     `units`: how many of the planned units are published whole, and how many are planned.
     """
@@ -37,12 +37,14 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
     answer, moved = findings.verdict(found), replayed(rows, n)
     if answer == findings.MISSING or not moved:
         return [ANSWERS[findings.MISSING]]
-    names = ", ".join(sorted(set(rows["dataset"])))
-    beyond = f", and {interval(found[0].excess)} beyond the mean of such noise" if found[0].excess else ""
+    names, (own, suite) = ", ".join(sorted(set(rows["dataset"]))), found[:2]
+    beyond = f", and {interval(own.excess)} beyond the mean of such noise" if own.excess else ""
     return [
-        f"{ANSWERS[answer][:-1]}; so far this rests on {units[0]} of the plan's {units[1]} units (data: {names}).",
+        f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units, on the data {names} of "
+        f"{', '.join(findings.DATASETS)}, and on those attacks of the suite that these units hold.",
         f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
-        f"Attacked itself, `int8-dynamic` gains {interval(found[0].gain)} over `fp32`{beyond}.",
+        f"Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
+        f"far it gains {interval(suite.gain)} (H2: {suite.verdict}).",
     ]
 
 
