@@ -26,6 +26,7 @@ def found(tmp_path, text, name="page.md"):
         ("One — two. Three — four.", []),
         ("See Jin et al. (2020) for it, e.g. Table 2.", []),
         ("`simply` $just$ [x](https://a.b/simply)\n\n```python\nsimply = 1\n```\n\n$$\njust\n$$", []),
+        ("It is the the one.", [(1, "lexical_illusions")]),
         ("A {term}`simply` and {cite:t}`simply2020`.", [(1, "words")]),
         ("Text.\n\n:::{dropdown} Solution\n:class: x\nIt is\nsimply so.\n:::", [(6, "words")]),
         ("```{code-cell} python3\n:tags: [x]\nsimply = 1\n```", []),
