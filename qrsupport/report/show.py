@@ -3,7 +3,6 @@
 Functions that make tables take what `metrics` returns; `tables.table(df)` shows any other.
 """
 
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +31,7 @@ from .paper_figure import paper_figure
 from .tables import Html, backbones, cell, estimate, p_value, percent, plain, points, print_table, table
 
 __all__ = [
-    "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "checkpoint_card", "clean_table", "diff_table",
+    "Figure", "Html", "accuracy_grid", "adversarial_cost", "budget_curves", "clean_table", "diff_table",
     "direct_table", "flow", "headline", "headline_table", "headline_text", "latency", "latency_table", "lead_shifts",
     "learning_curve", "margin_curves", "markdown", "missing_table", "outcomes", "pairs_table", "paper_figure", "paper_table",
     "per_class_report", "plain", "print_table", "queries", "recovered_table", "table", "transfer_bars", "transfer_matrix",
@@ -174,17 +173,6 @@ def per_class_report(labels, predicted, names) -> Html:
     for name in ("precision", "recall", "f1"):
         df[name] = [cell(round(float(v), 3)) for v in df[name]]
     return table(df, "Each class")
-
-
-def checkpoint_card(text: str) -> Html:
-    """From the `card.md` of a checkpoint: its title, its points and its parameters as one table."""
-    lines = text.splitlines()
-    found = [re.fullmatch(r"(?:- ([^:]+): (.*)|\| (\w+) \| (.*) \|)", line) for line in lines]
-    rows = [(m[1] or m[3], m[2] or m[4] or "") for m in found if m and m[3] != "parameter"]
-    rows += [("warning", line.strip("*").removeprefix("Warning: ")) for line in lines if line.startswith("**Warning")]
-    title = next((line[2:] for line in lines if line.startswith("# ")), "")
-    plain_rows = [[re.sub(r"\\([^\w\s])", r"\1", part) for part in row] for row in rows]
-    return table(pd.DataFrame(plain_rows, columns=["what", "value"]), re.sub(r"\\([^\w\s])", r"\1", title), 0, ())
 
 
 def latency_table(measures: dict[str, dict]) -> Html:
