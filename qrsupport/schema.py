@@ -21,6 +21,8 @@ from .errors import BadParameter, UnknownName
 
 KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
 """Files of labelled texts that can be read."""
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+"""Bytes, on the file systems in use."""
 
 # Values ---------------------------------------------------------------------------------------------------------------
 
@@ -88,9 +90,15 @@ class Names(NamedTuple):
         return handler(schema) | {"examples" if self.each or self.others else "enum": list(self.choices)}
 
 
-def _utf8(value: str, info) -> str:
+def _text(value: str, info) -> str:
+    """Refuses what no file system takes as a path or a name: other than UTF-8, or too long."""
     if re.search("[\0\ud800-\udfff]", value):
         raise BadParameter(f"{info.field_name}={value!r} is not UTF-8; if it should be, set PYTHONUTF8=1")
+    if max(len(part.encode()) for part in re.split("[/,]", value)) > LONGEST_NAME or len(value.encode()) > LONGEST_PATH:
+        raise BadParameter(
+            f"{info.field_name}={value[:20]!r}… has {len(value)} characters; a name has at most {LONGEST_NAME} bytes, "
+            f"a path {LONGEST_PATH}"
+        )
     return value
 
 
@@ -99,7 +107,7 @@ def _narrows(setting: str) -> str:
     return setting
 
 
-Text = Annotated[str, AfterValidator(_utf8)]
+Text = Annotated[str, AfterValidator(_text)]
 VARIANTS = Names(catalog.VARIANTS, each=True)
 
 def about(help: str, **limits):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from qrsupport import config, pipeline, profiles, project, records, store
@@ -193,6 +193,9 @@ def test_what_a_caller_or_a_chapter_sets(name, value):
 
 
 @given(st.sampled_from(sorted(profiles.PROFILES)) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
+@example("paper", {"dataset": "a" * 5000})
+@example("paper", {"dataset": "a/" * 5000})
+@example("paper", {"backbone": "./" + "é" * 200})
 @settings(deadline=None, max_examples=40)
 def test_what_a_profile_is_given(profile, given):
     with named():
