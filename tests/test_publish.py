@@ -101,7 +101,7 @@ def test_a_browser_that_fails_leaves_the_last_pdf(script, tmp_path, monkeypatch)
 
 def test_what_is_folded_is_printed():
     page = publish.printable("<head></head><details class='a'><details open><details class=\"admonition-open\">")
-    assert page.count("<details open") == 3 and page.index("@media print") < page.index("</head>")
+    assert page.count("<details open") == 3
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

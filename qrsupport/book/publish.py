@@ -16,13 +16,6 @@ from .. import project, store
 from ..errors import ChapterFailed, MissingResource
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PRINT = """<style>
-@media print {
-  span[id^="document-"] { display: block; break-before: page; }
-  pre, table, figure, img { break-inside: avoid; }
-}
-</style>
-"""
 SECONDS = 600
 """Longest time that a browser may print."""
 SETTLE = 60_000
@@ -133,9 +126,8 @@ def _root(folder: Path) -> str:
 
 
 def printable(page: str) -> str:
-    """A page with everything folded opened, and each chapter on a new sheet."""
-    opened = re.sub(r"<details(?![^>]*\sopen\b)", "<details open", page)
-    return opened.replace("</head>", f"{PRINT}</head>", 1)
+    """A page with everything folded opened; book/_static/print.css says how it lies on paper."""
+    return re.sub(r"<details(?![^>]*\sopen\b)", "<details open", page)
 
 
 def _printed(program: str, page: Path) -> bytes:
