@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from qrsupport import escaping
 from qrsupport.book import build
 from qrsupport.data import datasets
-from qrsupport.report import figures, show
+from qrsupport.report import canvas, figures, show
 from qrsupport.training import fine_tuning
 
 NASTY = [
@@ -85,3 +85,14 @@ def test_chinese_text_leaves_the_shared_directory_alone(tmp_path):
     done = subprocess.run([sys.executable, "-c", CHINESE], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [f.name for f in tmp_path.iterdir()] == ["jieba.cache"]
+
+
+@pytest.mark.parametrize("low, high", [(1, 220), (0.001, 0.4), (30, 400_000)])
+def test_a_logarithmic_axis_is_labelled_in_numbers(low, high):
+    drawn, axes = canvas.axes_of()
+    axes[0, 0].plot([low, high], [low, high])
+    axes[0, 0].set(xscale="log", yscale="log")
+    canvas.Figure(drawn, "a line")
+    for axis in (axes[0, 0].xaxis, axes[0, 0].yaxis):
+        labels = [label.get_text() for label in [*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)] if label.get_text()]
+        assert len(labels) >= 3 and all(float(text.replace(",", "")) > 0 for text in labels), labels

@@ -12,6 +12,7 @@ import matplotlib
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .. import store
 from ..errors import NoRecords
@@ -22,6 +23,8 @@ HATCHES = ("", "//", "..", "xx", "--", "oo", "\\\\", "++")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", ":", "-.")
 DPI = 144
+MANY = 10_000
+"""A logarithmic axis over a larger ratio is labelled at powers of ten only."""
 matplotlib.rcParams["text.parse_math"] = False  # names with a dollar sign are names
 
 
@@ -31,6 +34,8 @@ class Figure:
     def __init__(self, canvas: Canvas, alt: str):
         self.alt = visible(alt)
         self.width = round(canvas.get_figwidth() * 96)
+        for axis in (axis for ax in canvas.axes for axis in (ax.xaxis, ax.yaxis) if axis.get_scale() == "log"):
+            _plain(axis)
         out = io.BytesIO()
         canvas.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
         self.png = out.getvalue()
@@ -57,13 +62,12 @@ def axes_of(rows: int = 1, columns: int = 1, width: float = 6.4, height: float =
         return canvas, canvas.subplots(rows, columns, squeeze=False, **kwargs)
 
 
-def plain_log(axis, subs: tuple[int, ...]) -> None:
-    """Labels a logarithmic axis at these multiples of powers of ten with whole numbers: matplotlib's own labels are formulas, which are not parsed here."""
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
-    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else ""))
-    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+def _plain(axis) -> None:
+    """Labels a logarithmic axis with plain numbers: matplotlib's own labels are formulas, which are not parsed here."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1,) if high / low > MANY else (1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def need(data, what: str) -> None:

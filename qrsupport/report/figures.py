@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
 from .. import catalog
-from .canvas import HATCHES, LINES, MARKERS, PALETTE, Figure, axes_of, labelled, need, plain_log
+from .canvas import HATCHES, LINES, MARKERS, PALETTE, Figure, axes_of, labelled, need
 from .tables import cell, percent, visible
 
 PLACE = ["dataset", "backbone", "seed", "setting", "resources", "attack_seed", "query_budget", "margin", "joint",
@@ -47,7 +47,6 @@ def weight_error_histogram(errors: np.ndarray) -> Figure:
     counts, edges = np.histogram(values, 81)  # counted here: seaborn would copy and sort millions of weights
     axes[0, 0].stairs(counts, edges, fill=True, color=PALETTE[0])
     axes[0, 0].set(xlabel="quantized − original weight", ylabel="weights", yscale="log")
-    plain_log(axes[0, 0].yaxis, (1,))
     rms, largest = float(np.sqrt(np.mean(values**2))), float(np.abs(values).max())
     return Figure(
         canvas,
@@ -112,7 +111,6 @@ def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: 
     axes[0, 0].set(xlabel=f"{xlabel} (box: median and quartiles, whiskers: extremes)", ylabel="")
     if df["value"].min() > 0 and df["value"].max() > 100 * df["value"].min():
         axes[0, 0].set(xscale="log")
-        plain_log(axes[0, 0].xaxis, (1,))
     said = []
     for name, values in boxes.items():
         lower, median, upper = (cell(float(q)) for q in np.quantile(values, (0.25, 0.5, 0.75)))
@@ -229,7 +227,6 @@ def budget_curves(df: pd.DataFrame) -> Figure:
         points = (f"{percent(a)} at {int(b):,}" for a, b in zip(line["accuracy"], line["budget"], strict=True))
         said.append(f"{name}: {', '.join(points)}")
     ax.set(xlabel="queries allowed", ylabel="accuracy under attack (%)", xscale="log", ylim=(0, 100))
-    plain_log(ax.xaxis, (1, 2, 5))
     ax.legend()
     return Figure(canvas, f"Accuracy by queries allowed, bands 95 % Wilson intervals. {'; '.join(said)}.")
 
