@@ -140,6 +140,8 @@ def pairs_table(df: pd.DataFrame) -> Html:
     """From `metrics.pairs`: exact McNemar tests."""
     out = _cells(df, [*metrics.CELL, "protocol"])
     keys = [*out]
+    if len(sets := set(out["resources"]) - {""}) == 1:
+        out["resources"] = sets.pop()  # texts as they are need no resource set: a caption can say it once for all
     out["variants"] = [f"{b} − {a}" for a, b in zip(df["variant_a"], df["variant_b"], strict=True)]
     out["n"], out["difference (points)"] = df["n"], [points(100 * d) for d in df["difference"]]
     out["right: only first"], out["right: only second"] = df["only_b"], df["only_a"]

@@ -1,6 +1,7 @@
 """Tables as escaped HTML for a notebook and as plain text for a terminal."""
 
 import math
+import re
 from collections.abc import Iterable
 
 import pandas as pd
@@ -9,6 +10,8 @@ from .. import catalog
 from ..escaping import escape, visible
 
 CLASSES = "tex2jax_ignore mathjax_ignore"  # neither MathJax nor MyST reads inside
+WHOLE = re.compile(r"\[[-+\d., ]+\]|[-+\d.,]+ (?:%|points)|\bn [\d,]+")
+"""What a narrow column must not break: an interval, a percentage, a number of examples."""
 MOST = 12
 """Rows of a table that a page shows at once."""
 
@@ -136,10 +139,15 @@ def _constant(names: list[str], rows: list[list[str]], wanted: Iterable[str], le
     return found if len(found) < len(names) else []
 
 
+def _unbroken(text: str) -> str:
+    """A cell's text as HTML, in which a line ends only between its parts (`WHOLE`)."""
+    return WHOLE.sub(r'<span class="whole">\g<0></span>', escape(text))
+
+
 def _grid(names: list[str], rows: list[list[str]], shown: list[int]) -> str:
     """The columns `shown` of these rows as an HTML table."""
     head = "".join(f'<th scope="col">{escape(names[i])}</th>' for i in shown)
-    body = "".join("<tr>" + "".join(f"<td>{escape(row[i])}</td>" for i in shown) + "</tr>\n" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{_unbroken(row[i])}</td>" for i in shown) + "</tr>\n" for row in rows)
     if not rows:
         head, body = "", "<tr><td>(no rows)</td></tr>"
     return scrolled(head, body)
