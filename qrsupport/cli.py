@@ -41,7 +41,7 @@ def names() -> dict[str, dict[str, str]]:
         "attacks": {name: catalog.described(name) for name in catalog.ATTACKS},
         "protocols": catalog.PROTOCOLS,
         "resources": catalog.RESOURCES,
-        "profiles": profiles.PROFILES,
+        "profiles": {name: profiles.read(name).help for name in profiles.files()},
     }
     return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
         "chapters": {name: f"nbs/{path.name}" for name, path in project.chapters().items()}

@@ -25,8 +25,10 @@ def run(*arguments, **kwargs):
 
 def test_list_json_covers_the_catalogue():
     found = json.loads(run("list", "--json").stdout)
-    for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources", "profiles"):
-        assert list(found[kind]) == list(getattr(profiles if kind == "profiles" else catalog, kind.upper()))
+    for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources"):
+        assert list(found[kind]) == list(getattr(catalog, kind.upper()))
+    assert list(found["profiles"]) == list(profiles.files())
+    for kind in found.keys() - {"parameters"}:
         assert all(line and "\n" not in line for line in found[kind].values())
     assert set(found["chapters"]) == set(project.chapters())
     assert set(found["parameters"]["properties"]) == set(config.FIELDS)
@@ -35,7 +37,7 @@ def test_list_json_covers_the_catalogue():
 
 def test_list_shows_every_name():
     words = run("list").stdout.split()
-    assert {*catalog.DATASETS, *catalog.VARIANTS, *catalog.ATTACKS, *profiles.PROFILES} <= set(words)
+    assert {*catalog.DATASETS, *catalog.VARIANTS, *catalog.ATTACKS, *profiles.files()} <= set(words)
 
 
 @pytest.mark.parametrize(

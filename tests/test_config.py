@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qrsupport import catalog, config, profiles, project, schema
+from qrsupport import catalog, config, project, schema
 from qrsupport.errors import BadParameter, UnknownName
 
 
@@ -184,15 +184,6 @@ def test_run_dir(monkeypatch, tmp_path):
     (tmp_path / "nbs").mkdir()
     monkeypatch.chdir(tmp_path / "nbs")
     assert config.run_dir(config.make()) == tmp_path / "_build" / "runs"
-
-
-def test_profiles_are_parameters():
-    for entry in profiles.PROFILES.values():
-        assert set(entry.grid) <= set(config.FIELDS)
-        config.make(**entry.parameters)
-        for name, changes in entry.per.items():
-            assert name in project.chapters() or any(name in choices for choices in entry.grid.values())
-            config.make(**changes)
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_what_a_caller_or_a_chapter_sets(name, value):
             assert isinstance(config.read(chapter, {name: value}), config.Parameters)
 
 
-@given(st.sampled_from(sorted(profiles.PROFILES)) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
+@given(st.sampled_from(sorted(profiles.files())) | st.text(max_size=8), st.dictionaries(NAME, JUNK | WORD, max_size=2))
 @example("paper", {"dataset": "a" * 5000})
 @example("paper", {"dataset": "a/" * 5000})
 @example("paper", {"backbone": "./" + "é" * 200})

@@ -27,7 +27,7 @@ def runs(profile: str, given: dict) -> Path:
     so that no table mixes them."""
     chosen = given.get("run_dir") or os.environ.get("QRSUPPORT_RUNS")
     changed = {name: value for name, value in given.items() if name not in ("n", "workers", *config.PLACE)}
-    parts = ["runs", *([profile] if profile != "quick" else []), *([config.key(changed)] if changed else [])]
+    parts = ["runs", *([Path(profile).stem] if profile != "quick" else []), *([config.key(changed)] if changed else [])]
     return Path(chosen or project.folder() / "_build" / "-".join(parts)).absolute()
 
 
@@ -130,8 +130,7 @@ def at_hand(profile: str, given: dict) -> dict:
 
     One line says so.  A backbone that `given` names is never replaced, nor is one that may be fetched.
     """
-    backbones = profiles.PROFILES[profile].grid["backbone"] if profile in profiles.PROFILES else ()
-    missing = [name for name in backbones if name in pretrained.SOURCES and not pretrained.at_hand(name)]
+    missing = [name for name in profiles.read(profile).grid["backbone"] if name in pretrained.SOURCES and not pretrained.at_hand(name)]
     if not missing or given.get("network"):
         return given
     if "backbone" not in given:

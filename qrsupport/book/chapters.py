@@ -25,7 +25,9 @@ from . import foot
 
 PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", "architectures")
 """Chapters with a place of their own in the plan; of every other one there is a job for each model, after `quantize`."""
-NAMED = ("dataset", "backbone", "attack", "variant")
+MODEL = ("dataset", "backbone", "seed")
+"""What the grid of a profile crosses to name models."""
+NAMED = (*MODEL, "attack", "variant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Job:
     """A chapter with its parameters (those that differ from the defaults).
 
     `after` names the jobs that must run first, `reads` those whose records it reads, so that it
-    runs again when they have.
+    runs again when they have.  `shards`: in how many jobs of their own its attack's examples are attacked before.
     """
 
     chapter: str
@@ -41,6 +43,7 @@ class Job:
     parameters: dict = dataclasses.field(default_factory=dict)
     after: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    shards: int = 1
 
     @property
     def arguments(self) -> str:
@@ -95,18 +98,16 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
     """The jobs of a profile, in an order in which they can run.
 
     `given` overrides the profile's parameters; one that is a name of the grid narrows the grid to
-    it.  Raises UnknownName for an unknown profile or parameter, BadParameter for a bad value.
+    it.  Raises as `profiles.read`, UnknownName for an unknown parameter, BadParameter for a bad value.
     """
-    if profile not in profiles.PROFILES:
-        raise UnknownName("profile", profile, profiles.PROFILES)
-    entry, given = profiles.PROFILES[profile], dict(given or {})
+    entry, given = profiles.read(profile), dict(given or {})
     for name, content in given.items():
         config.check(name, content)
     grid = {name: (given[name],) if name in given else choices for name, choices in entry.grid.items()}
-    jobs = []
-    for dataset, backbone in itertools.product(grid["dataset"], grid["backbone"]):
-        jobs += _models(entry, given, dataset, backbone, grid["attack"])
-    first = {"dataset": grid["dataset"][0], "attack": grid["attack"][0]}
+    jobs, crossed = [], [name for name in MODEL if name in grid]
+    for values in itertools.product(*(grid[name] for name in crossed)):
+        jobs += _models(entry, given, dict(zip(crossed, values, strict=True)), grid)
+    first = {name: grid[name][0] for name in ("dataset", "attack")}
     jobs.insert(1, _job("architectures", entry, given, first))  # long: begins at once, with what no other chapter makes
     records = tuple(j.name for j in jobs)
     return jobs + [_job(name, entry, given, {}, reads=records) for name in _readers()]
@@ -117,18 +118,19 @@ def _readers() -> list[str]:
     return [name for name in project.chapters() if "dataset" not in project.parameters(name)]
 
 
-def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Job]:
-    """The jobs of one dataset and backbone: fine-tune, then quantize and adversarial training, then the attacks."""
-    model = {"dataset": dataset, "backbone": backbone}
+def _models(entry: profiles.Profile, given: dict, model: dict, grid: dict) -> list[Job]:
+    """The jobs of one model (dataset, backbone, seed): fine-tune, then quantize and adversarial training, then the attacks."""
+    attacks = grid["attack"]
     tune = _job("finetune", entry, given, model)
     quantize = _job("quantize", entry, given, model, (tune,))
     train = _job("adversarial", entry, given, model | {"attack": attacks[0]}, (tune,))
     first = [variant for variant in catalog.PAPER_VARIANTS if variant != "fp32"]
     jobs = [tune, quantize, train]
-    for attack, variant in itertools.product(attacks, catalog.PAPER_VARIANTS):
+    for attack, variant in itertools.product(attacks, grid.get("variant", catalog.PAPER_VARIANTS)):
         targets = ("fp32", *first) if variant == "fp32" else ("fp32", variant)
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
-        jobs.append(_job("attack", entry, given, values, (quantize, train) if "adversarial" in targets else (quantize,)))
+        job = _job("attack", entry, given, values, (quantize, train) if "adversarial" in ",".join(targets) else (quantize,))
+        jobs.append(dataclasses.replace(job, shards=entry.shards.get(attack, 1)))
     controls = _job("controls", entry, given, model | {"attack": attacks[0]}, (quantize,))
     aware = _job("aware", entry, given, model | {"attack": attacks[0]}, (controls,))  # which made the other seed
     others = [name for name in project.chapters() if name not in (*PLACED, *_readers())]
@@ -136,15 +138,15 @@ def _models(entry, given: dict, dataset: str, backbone: str, attacks) -> list[Jo
     return jobs
 
 
-def _job(chapter: str, entry, given: dict, values: dict, after=(), reads=()) -> Job:
+def _job(chapter: str, entry: profiles.Profile, given: dict, values: dict, after=(), reads=()) -> Job:
     """A job whose parameters are the profile's, then those for its chapter and names, then `given`, then its `values`."""
-    found = entry.parameters | entry.per.get(chapter, {})
+    found = {**entry.parameters, **entry.per.get(chapter, {})}
     for content in values.values():
-        found |= entry.per.get(content, {})
+        found |= entry.per.get(str(content), {})
     found |= given | values
     own = {name: found[name] for name in project.parameters(chapter) if name in found}
     changed = {name: content for name, content in own.items() if content != config.FIELDS[name].default}
-    parts = [project.chapter(chapter).stem, *(str(values[name]) for name in NAMED if name in values)]
+    parts = [project.chapter(chapter).stem, *(f"s{values[name]}" if name == "seed" else str(values[name]) for name in NAMED if name in values)]
     name = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts)
     return Job(chapter, name, changed, tuple(j.name for j in after), tuple(reads))
 
