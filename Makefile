@@ -5,25 +5,30 @@
 # make course  the student edition, in _build/course
 # make check   the environment, ruff and mypy over the package, a linter over the prose (seconds)
 # make test    the environment, all tests, in two processes (JOBS); ARGS='-m "not slow"' leaves the long ones out
+# make cluster-test   the same jobs through a SLURM of one node that it starts and stops; as root, needs slurm-wlm and munge
+# make grid-dry-run   what `make book` would do: jobs, then queries, hours and gigabytes; starts nothing
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
+# make scale   what the workflow itself costs; writes book/results/scale.json (a quarter of an hour, quiet)
 # make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
 # make clean   remove _build and .snakemake (not the environment, a QRSUPPORT_RUNS elsewhere, or the cache directory)
 #
 # PYTHON   the Python that makes the environment, 3.11 or later
 # PROFILE  quick (default), study or paper; see `qrsupport list`
 # CORES    jobs at a time; default: all cores
+# EXECUTOR where jobs run: local (default) or slurm
 # ARGS     further arguments of `qrsupport book`, such as ARGS="-p n 100"
 
 PYTHON ?= python3
 PROFILE ?= quick
 CORES ?=
+EXECUTOR ?= local
 ARGS ?=
 KILLS ?= 100
 JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study links pdf course check test bench soak clean
+.PHONY: env book study links pdf course check test cluster-test grid-dry-run bench scale soak clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -38,7 +43,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 book: $(STAMP)
-	@$(BIN)/qrsupport book --profile $(PROFILE) $(if $(CORES),--cores $(CORES)) $(ARGS)
+	@$(BIN)/qrsupport book --profile $(PROFILE) --executor $(EXECUTOR) $(if $(CORES),--cores $(CORES)) $(ARGS)
 
 study: PROFILE := study
 study: book
@@ -60,8 +65,18 @@ test: $(STAMP)
 soak: $(STAMP)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --kills $(KILLS) $(ARGS)
 
+cluster-test: $(STAMP)
+	QRSUPPORT_CLUSTER=1 $(BIN)/python -m pytest tests/test_cluster.py $(ARGS)
+
+grid-dry-run: $(STAMP)
+	@$(BIN)/qrsupport book --profile $(PROFILE) --dry-run $(ARGS)
+	@$(BIN)/qrsupport plan --profile $(PROFILE) $(ARGS)
+
 bench: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.bench $(ARGS)
+
+scale: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.scale $(ARGS)
 
 clean:
 	rm -rf _build .snakemake

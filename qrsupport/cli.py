@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from . import __version__, catalog, config, profiles, project, schema
-from .book import chapters
+from .book import chapters, grid
 from .errors import ChapterFailed, QRError
 from .study.commands import study
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+PROFILE = click.option("--profile", default="quick", show_default=True, help="Which set of parameters: a name or a file.")
 PAIRS = click.option("-p", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; repeatable.")
 
 
@@ -83,9 +84,35 @@ def run(chapter, pairs, out, label):
     chapters.execute(chapter, given, out, label)
     click.echo(f"{chapters.findings(out)}\n\n{out}")
     if label:
-        from .book import build
+        click.echo(grid.progress(out.parent.parent, label, time.monotonic() - started), err=True)
 
-        click.echo(build.progress(out.parent.parent, label, time.monotonic() - started), err=True)
+
+@cli.command()
+@click.option("--part", required=True, type=int, help="Which part, from 1.")
+@click.option("--of", required=True, type=int, help="Of how many.")
+@PAIRS
+@click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write when the part is done.")
+@click.option("--label", default="", hidden=True)
+def shard(part, of, pairs, out, label):
+    """Attack one part of an attack's examples, on any machine that shares the run directory.
+
+    The chapter, or `qrsupport.attack`, with the same parameters takes over what all parts made.
+
+    \b
+    qrsupport shard --part 3 --of 20 -p attack pso -p variant int8-dynamic
+    """
+    given = chapters.parse("attack", pairs)
+    chapters.check("attack", given)
+    from . import pipeline, store
+
+    started = time.monotonic()
+    found = pipeline.attack_shard(config.make(**given), part, of, progress=not label)
+    if out:
+        store.write_json(out, {"part": part, "of": of, "records": len(found), "seconds": round(time.monotonic() - started, 1)})
+    if label:
+        click.echo(grid.progress(out.parent.parent, label, time.monotonic() - started), err=True)
+    else:
+        click.echo(f"{len(found)} records of part {part} of {of}")
 
 
 @cli.command(hidden=True)
@@ -101,15 +128,29 @@ def site(executed):
 
 
 @cli.command()
-@click.option("--profile", default="quick", show_default=True, help="Which set of parameters.")
-@click.option("--cores", default=os.cpu_count() or 1, type=click.IntRange(1), help="Jobs at a time; else all cores.")
+@PROFILE
+@click.option("--cores", type=click.IntRange(1), help="Jobs at a time; else all cores, on a queue 100.")
+@click.option("--executor", default="local", show_default=True, type=click.Choice(grid.EXECUTORS), help="Where jobs run.")
+@click.option("-q", "asked", nargs=2, multiple=True, metavar="NAME VALUE", help="What every job asks of a queue; repeatable.")
+@click.option("--records", is_flag=True, help="Only run the jobs; build no site.")
+@click.option("--dry-run", is_flag=True, help="Only count the jobs that would run.")
+@click.option("--leave", is_flag=True, help="On Ctrl-C leave the jobs in the queue; else they are cancelled.")
 @PAIRS
-def book(profile, cores, pairs):
-    """Run a profile's chapters and build the site; do only what has changed."""
+def book(profile, cores, executor, asked, records, dry_run, leave, pairs):
+    """Run a profile's chapters and build the site; do only what has changed.
+
+    \b
+    qrsupport book --profile paper --executor slurm -q partition main -q account me
+    """
     from .book import build
 
     given = {name: config.parse(name, text) for name, text in pairs}
-    build.make(profile, given, cores)
+    place, target = grid.Place(executor, cores, grid.asked(asked), leave), grid.RECORDS if records else grid.SITE
+    if dry_run:
+        given = build.at_hand(profile, given)
+        click.echo(grid.dry_run(profile, given, build.runs(profile, given), target))
+    else:
+        build.make(profile, given, place, target)
 
 
 @cli.command()
@@ -145,7 +186,7 @@ def pdf():
 
 
 @cli.command()
-@click.option("--profile", default="quick", show_default=True, help="Which set of parameters.")
+@PROFILE
 @click.option("--measure", default=90, show_default=True, type=click.IntRange(1, 120), help="Seconds to measure for.")
 @click.option("--cores", default=os.cpu_count() or 1, type=click.IntRange(1), help="Jobs at a time; else all cores.")
 @PAIRS

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from . import catalog, config, provenance, records, store
 from .attacks import replaying, running, tasks
 from .data import datasets
-from .errors import CannotRun, NoRecords, UnknownName
+from .errors import BadParameter, CannotRun, NoRecords, UnknownName
 from .quantization import classifiers, export, own_onnx, variants
 from .training import backbones, fine_tuning, given
 
@@ -232,26 +232,48 @@ def read(p: config.Parameters, variant: str | None = None, recipe: type | None =
     return found
 
 
-def _attacked(
-    p: config.Parameters, name: str, split: datasets.Split, stage: str, progress: bool, recipe: type | None
+def attack_shard(
+    p: config.Parameters, part: int, of: int, variant: str | None = None, progress: bool = True
 ) -> list[records.Record]:
-    """The records of an attack on any split, in a folder of `stage`; raises as `attack`."""
+    """Attacks every `of`-th of the examples that `attack` would attack, from the `part`-th on, in a folder of its own.
+
+    `attack` takes over what shards of the same parameters have made, wherever they ran, and attacks the rest; its records
+    are those of one run, but for their timing.
+
+    Parameters:
+        p, variant, progress: as of `attack`.
+        part, of: which part, from 1, of how many.
+    Returns: A list of `Record`, as `attack` gives it, of those of the part's examples that were not there before.
+    Raises: what `attack` raises, and BadParameter for a part that is none of `of`.
+    """
+    if not 1 <= part <= of:
+        raise BadParameter(f"part={part} must lie in [1, {of}], of={of} parts")
+    return _attacked(p, variant or p.variant, dataset(p).eval_split(), "attacks", progress, None, (part, of))
+
+
+def _attacked(
+    p: config.Parameters, name: str, split: datasets.Split, stage: str, progress: bool, recipe: type | None, shard=(1, 1)
+) -> list[records.Record]:
+    """The records of an attack on any split, in a folder of `stage`, or of one shard of it; raises as `attack`."""
     if name not in catalog.VARIANTS:
         raise UnknownName("variant", name, catalog.VARIANTS)
-    folder = attack_folder(p, name, recipe, stage)
+    whole = attack_folder(p, name, recipe, stage)
     p, recipe = tasks.settled(tasks.aimed(p, name), recipe)
     tasks.supply(p, recipe)
-    job = task(p, name, recipe)
-    depends = _made_from(job, split)
-    wanted = tasks.examples(split, p.n, p.attack_seed)
-    with store.lock(folder.path):
+    job, (part, of) = task(p, name, recipe), shard
+    folder, depends = whole.shard(part, of) if of > 1 else whole, _made_from(job, split)
+    wanted = tasks.examples(split, p.n, p.attack_seed)[part - 1 :: of]
+    with store.lock(whole.path.with_name(f"{whole.path.name}-{part}-of-{of}") if of > 1 else whole.path):
         folder.open(depends)
-        done = {r.position for r in folder.load() if r.status is not records.Status.error}
+        there = [*(whole.load() if of > 1 and whole.depends() == folder.depends() else ()), *folder.load()]
+        done = {r.position for r in there if r.status is not records.Status.error}
+        done |= folder.take_over(done)
         todo = [example for example in wanted if example.position not in done]
         _append(folder, running.outcomes(job, todo), len(wanted), len(todo), f"{p.attack} on {name}", progress)
+        folder.drop_shards()
     found = folder.load()
     running.refuse_errors(found, len(wanted), folder.path)
-    return found[: p.n]
+    return [r for r in found if r.position < p.n]
 
 
 def task(p: config.Parameters, name: str, recipe: type | None = None) -> tasks.Task:

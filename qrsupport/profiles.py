@@ -11,7 +11,7 @@ from pathlib import Path
 from . import catalog, config, project
 from .errors import BadParameter, UnknownName
 
-KEYS = ("help", "grid", "parameters", "per", "shards", "resources")
+KEYS = ("help", "chapters", "grid", "parameters", "per", "shards", "resources")
 GRID = ("dataset", "backbone", "seed", "attack", "variant")
 SHARD = "shard"
 QUEUE = {
@@ -27,11 +27,12 @@ QUEUE = {
 
 @dataclass(frozen=True)
 class Profile:
-    """`grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name or chapter;
+    """`chapters`: which are run; `grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name or chapter;
     `shards`: attacks that are cut into so many jobs; `resources`: what jobs ask of a queue, "" those of every job, then by
     chapter or "shard"."""
 
     help: str
+    chapters: tuple[str, ...]
     grid: Mapping[str, tuple]
     parameters: Mapping[str, object]
     per: Mapping[str, Mapping[str, object]]
@@ -68,7 +69,7 @@ def read(name: str) -> Profile:
 
 def _checked(content: dict, file: Path) -> Profile:
     _known(content, KEYS, f"key of {file}")
-    tables = {key: _table(content.get(key, {}), f"{file}: [{key}]") for key in KEYS[1:]}
+    tables = {key: _table(content.get(key, {}), f"{file}: [{key}]") for key in KEYS[2:]}
     grid = {name: _values(name, value, file) for name, value in tables["grid"].items()}
     _known(grid, GRID, f"name of the grid of {file}")
     if missing := [name for name in ("dataset", "backbone", "attack") if not grid.get(name)]:
@@ -79,11 +80,22 @@ def _checked(content: dict, file: Path) -> Profile:
     for name, changes in tables["per"].items():
         _parameters(_table(changes, f"{file}: per {name}"), file)
     profile = Profile(
-        str(content.get("help", "")), grid, tables["parameters"], tables["per"],
+        str(content.get("help", "")), _chapters(content.get("chapters"), file), grid, tables["parameters"], tables["per"],
         _shards(tables["shards"], grid, file), _resources(tables["resources"], file),
     )  # fmt: skip
     _possible(profile, file)
     return profile
+
+
+def _chapters(given: object, file: Path) -> tuple[str, ...]:
+    """The chapters that are run, in the book's order; all if none is named."""
+    known = tuple(project.chapters())
+    if given is None:
+        return known
+    if not isinstance(given, list) or not given:
+        raise BadParameter(f"{file}: chapters={given!r} must be a list of one or more")
+    _known(given, known, f"chapter of {file}")
+    return tuple(name for name in known if name in given)
 
 
 def _known(given, names, kind: str) -> None:

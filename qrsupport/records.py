@@ -7,16 +7,21 @@ it writes `records.jsonl`, then its digest into the meta, then removes the journ
 leaves a journal beside records with or without its lines, which are merged again, or no journal
 and records that are those of the digest; anything else was altered from outside.
 
+A run can be cut into shards (`Folder.shard`): folders of their own inside, `shards/3-of-20`, which other processes or
+machines fill.  The run takes over what they hold and removes them; nothing else reads them.
+
 Records that were made from something else, by other code, or were altered are never written to: the
 next run moves them into a folder `superseded-1` (2, …) beside its own and begins anew.
 """
 
+import contextlib
 import enum
 import functools
 import hashlib
 import itertools
 import json
 import os
+import shutil
 import types
 import typing
 from dataclasses import asdict, dataclass, field
@@ -26,6 +31,7 @@ from . import config, provenance, store
 from .errors import StaleArtefact
 
 RECORDS, JOURNAL = "records.jsonl", "journal.jsonl"
+SHARDS = "shards"
 PREDICTIONS = "predictions.json"
 GIVEN = "setting"
 """The field of a record that is not stored in its line."""
@@ -236,6 +242,36 @@ class Folder:
                 f"{file} was altered after it was written: it holds {n} records of {noted.get('n')} written, "
                 f"or others; {store.REMAKE}"
             )
+
+    def shard(self, part: int, of: int) -> "Folder":
+        """The folder of one part (from 1) of a run that is cut into `of`."""
+        return Folder(self.path / SHARDS / f"{part}-of-{of}", self.kind)
+
+    def take_over(self, done: set[int]) -> set[int]:
+        """Adds to the journal what the shards hold beyond `done`, errors left out; returns the positions of what was added."""
+        held = [r for _, found in self._shards() for r in found if r.status is not Status.error and r.position not in done]
+        for _, record in sorted({r.position: r for r in held}.items()):
+            self.append(record)
+        return {r.position for r in held}
+
+    def drop_shards(self) -> None:
+        """Removes the shards that no process fills any more, once their records are all here; never superseded records."""
+        here = {r.position for r in self.load()}
+        for shard, found in self._shards():
+            if shard.at_rest() and here.issuperset(r.position for r in found) and not any(shard.path.glob("superseded-*")):
+                shutil.rmtree(shard.path)
+        with contextlib.suppress(OSError):  # one is still being filled, or there was none
+            (self.path / SHARDS).rmdir()
+
+    def _shards(self) -> list[tuple["Folder", list]]:
+        """The shards that are made from the same and can be read, each with its records; what others hold is made again."""
+        found = []
+        for file in sorted((self.path / SHARDS).glob(f"*/{store.META}")):
+            shard = Folder(file.parent, self.kind)
+            with contextlib.suppress(StaleArtefact):
+                if shard.depends() == self.depends():
+                    found.append((shard, shard.load()))
+        return found
 
     def depends(self) -> dict:
         """What the records are made from, as `open` was told; empty before the first."""

@@ -18,7 +18,7 @@ import yaml
 from small_book import BROWSER, ROOT, SMALL, SOURCES, begin, make
 
 from qrsupport import project
-from qrsupport.book import build, chapters
+from qrsupport.book import build, chapters, grid
 
 
 def source(folder, name):
@@ -167,15 +167,15 @@ def test_committed_settings_run_the_chapters_on_a_bare_checkout():
 def test_progress_counts_only_what_this_run_did(tmp_path, capsys):
     folder, now = tmp_path / "chapters", time.time()
     folder.mkdir()
-    build.begin(tmp_path, 5)
+    grid.begin(tmp_path, 5)
     assert "5 jobs" in capsys.readouterr().err
     for name, age in {"old": -60, "one": 10, "two": 30, "three": 50}.items():
         file = folder / f"{name}.ipynb"
         file.touch()
         os.utime(file, (now + age,) * 2)
         if name == "one":
-            assert build.progress(tmp_path, "one", 65) == "[1/5] one: 01:05"
-    assert build.progress(tmp_path, "three", 5) == "[3/5] three: 00:05, about 00:40 left"
+            assert grid.progress(tmp_path, "one", 65) == "[1/5] one: 01:05"
+    assert grid.progress(tmp_path, "three", 5) == "[3/5] three: 00:05, about 00:40 left"
 
 
 def test_runs_of_other_parameters_lie_elsewhere(monkeypatch, tmp_path):

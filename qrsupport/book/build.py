@@ -15,9 +15,9 @@ from tqdm import tqdm
 from .. import config, profiles, project, store
 from ..errors import ChapterFailed
 from ..training import pretrained
-from . import chapters, foot, launch
+from . import chapters, foot, grid, launch
 
-START, INSTEAD = "workflow.json", "bert-small"
+INSTEAD = "bert-small"
 RUNS_NOW = "file_format: mystnb"
 """What the head of a page says whose code runs while the site is built."""
 
@@ -36,27 +36,6 @@ def pages() -> list[str]:
     root = project.sources()
     found = [root / "_config.yml", root / "_toc.yml", *(f for f in (root / "book").rglob("*") if f.is_file())]
     return sorted(str(f) for f in found)
-
-
-def begin(run_dir: Path, jobs: int) -> None:
-    """Notes that a workflow of so many jobs starts now."""
-    print(f"{jobs} jobs to do (records in {run_dir})", file=sys.stderr, flush=True)
-    store.write_json(run_dir / "chapters" / START, {"started": time.time(), "jobs": jobs})
-
-
-def progress(run_dir: Path, label: str, seconds: float) -> str:
-    """One line for a finished job: how many are done, how long it took, and about how long the rest will take.
-
-    The pace is that since the first job ended, which runs alone and is longer than most.
-    """
-    file, done = Path(run_dir) / "chapters" / START, f"{label}: {tqdm.format_interval(seconds)}"
-    if not file.exists():
-        return done
-    note = json.loads(file.read_text("utf-8"))
-    ends = sorted(f.stat().st_mtime for f in file.parent.glob("*.ipynb") if f.stat().st_mtime >= note["started"])
-    line = "[{n_fmt}/{total_fmt}] {desc}" + (", about {remaining} left" if len(ends) > 1 else "")
-    taken = ends[-1] - ends[0] if ends else 0
-    return tqdm.format_meter(len(ends), note["jobs"], taken, initial=1, prefix=done, bar_format=line)
 
 
 def stage(executed: list[Path]) -> Path:
@@ -116,15 +95,6 @@ def site(executed: list[Path]) -> Path:
     return root / "_build" / "html" / "index.html"
 
 
-def wait(process: subprocess.Popen) -> int:
-    """The exit status of a process; an interrupt, which a terminal sends to both, is passed on when it has ended."""
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.wait()
-        raise
-
-
 def at_hand(profile: str, given: dict) -> dict:
     """`given`, or, where a profile's pretrained weights are not on this machine, `given` with backbones that need none.
 
@@ -142,27 +112,19 @@ def at_hand(profile: str, given: dict) -> dict:
     return {"backbone": INSTEAD, "backbones": f"t5-mini,{INSTEAD}"} | given
 
 
-def make(profile: str, given: dict, cores: int) -> None:
-    """Runs what has changed of a profile's workflow, builds the site, prints where it is, the headline and the time.
+def make(profile: str, given: dict, place: grid.Place, target: str = grid.SITE) -> None:
+    """Runs what has changed of a profile's jobs, builds the site if that is the target, prints where it is, the headline
+    and the time.
 
-    Raises ChapterFailed if a job failed; those that do not depend on it have run then.  Raises StorageError if it
-    failed for want of space where the workflow keeps its notes.
+    Raises as `chapters.plan` and `grid.run`.
     """
-    started, root = time.monotonic(), project.folder()
+    started = time.monotonic()
     given = at_hand(profile, given)
     chapters.plan(profile, given)
     run_dir = runs(profile, given)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project.sources() / "nbs" / "Snakefile"),
-               "--directory", str(root), "--cores", str(cores), "--keep-going", "--rerun-incomplete", "--nolock",
-               "--quiet", "all", "--config", f"profile={profile}",
-               f"parameters={json.dumps(given)}"]  # fmt: skip
-    with store.storage_errors(root / ".snakemake"), store.lock(root / "_build" / "workflow"):
-        code = wait(subprocess.Popen(command, env=os.environ | {"QRSUPPORT_RUNS": str(run_dir)}))
-        if code:
-            raise ChapterFailed(
-                "some jobs failed, see above and the newest file in .snakemake/log; running it again goes on from what is done"
-            )
-    print(f"\n{root / '_build' / 'html' / 'index.html'}\n")
+    grid.run(profile, given, run_dir, place, target)
+    if target == grid.SITE:
+        print(f"\n{project.folder() / '_build' / 'html' / 'index.html'}\n")
     print(headline(run_dir))
     if run_dir != config.run_dir(config.Parameters()):
         print(f"\nthese records again: {chapters.reader(run_dir)}")

@@ -109,8 +109,10 @@ def plan(profile: str, given: dict | None = None) -> list[Job]:
         jobs += _models(entry, given, dict(zip(crossed, values, strict=True)), grid)
     first = {name: grid[name][0] for name in ("dataset", "attack")}
     jobs.insert(1, _job("architectures", entry, given, first))  # long: begins at once, with what no other chapter makes
+    jobs = [job for job in jobs if job.chapter in entry.chapters]
     records = tuple(j.name for j in jobs)
-    return jobs + [_job(name, entry, given, {}, reads=records) for name in _readers()]
+    jobs = [dataclasses.replace(job, after=tuple(name for name in job.after if name in records)) for job in jobs]
+    return jobs + [_job(name, entry, given, {}, reads=records) for name in _readers() if name in entry.chapters]
 
 
 def _readers() -> list[str]:
@@ -124,17 +126,18 @@ def _models(entry: profiles.Profile, given: dict, model: dict, grid: dict) -> li
     tune = _job("finetune", entry, given, model)
     quantize = _job("quantize", entry, given, model, (tune,))
     train = _job("adversarial", entry, given, model | {"attack": attacks[0]}, (tune,))
-    first = [variant for variant in catalog.PAPER_VARIANTS if variant != "fp32"]
+    variants = grid.get("variant", catalog.PAPER_VARIANTS)
+    others = [variant for variant in variants if variant != "fp32"]
     jobs = [tune, quantize, train]
-    for attack, variant in itertools.product(attacks, grid.get("variant", catalog.PAPER_VARIANTS)):
-        targets = ("fp32", *first) if variant == "fp32" else ("fp32", variant)
+    for attack, variant in itertools.product(attacks, variants):
+        targets = ("fp32", *others) if variant == "fp32" else ("fp32", variant)
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
         job = _job("attack", entry, given, values, (quantize, train) if "adversarial" in ",".join(targets) else (quantize,))
         jobs.append(dataclasses.replace(job, shards=entry.shards.get(attack, 1)))
     controls = _job("controls", entry, given, model | {"attack": attacks[0]}, (quantize,))
     aware = _job("aware", entry, given, model | {"attack": attacks[0]}, (controls,))  # which made the other seed
-    others = [name for name in project.chapters() if name not in (*PLACED, *_readers())]
-    jobs += [controls, aware, *(_job(name, entry, given, model | {"attack": attacks[0]}, (quantize,)) for name in others)]
+    rest = [name for name in project.chapters() if name not in (*PLACED, *_readers())]
+    jobs += [controls, aware, *(_job(name, entry, given, model | {"attack": attacks[0]}, (quantize,)) for name in rest)]
     return jobs
 
 
