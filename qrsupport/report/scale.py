@@ -11,7 +11,7 @@ ADVICE = "`make scale` writes it anew"
 
 
 def read(path: Path) -> dict:
-    """The measurements: `planning` (rows of jobs, seconds, megabytes), `overhead` (seconds a job), `attack`, `machine`.
+    """The measurements: `planning` (rows of jobs, seconds, megabytes), `overhead` (seconds a job), `attack`, `machine`, `load`.
 
     Raises StaleArtefact if the file cannot be read.
     """
@@ -25,7 +25,11 @@ def planning(found: dict) -> tables.Html:
         "jobs": [f"{n:,}" for n in rows["jobs"]], "seconds": [f"{s:.1f}" for s in rows["seconds"]],
         "megabytes": [f"{m:,}" for m in rows["megabytes"]],
     })  # fmt: skip
-    return tables.table(shown, f"Planning a grid of so many jobs, nothing run. {found['machine']}", keys=())
+    about = (
+        f"Planning a grid of so many jobs, nothing run. {found['machine']}, {found['attack']['cores']} cores; processes that "
+        f"wanted to run before it: {found['load']}"
+    )
+    return tables.table(shown, about, keys=())
 
 
 def said(found: dict) -> str:

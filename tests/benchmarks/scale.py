@@ -57,13 +57,13 @@ rule one:
 
 
 def timed(command: list[str], env: dict) -> tuple[float, float]:
-    """Seconds and megabytes of a command.  Raises CalledProcessError with what it said."""
+    """Seconds and megabytes of a command; ends the benchmark with what it said if it fails."""
     started = time.monotonic()
     process = subprocess.Popen(command, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     said = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     if status:
-        raise subprocess.CalledProcessError(status, command, stderr=said.decode("utf-8", "replace")[-2000:])
+        raise SystemExit(f"{' '.join(command)} failed:\n{said.decode('utf-8', 'replace')[-2000:]}")
     return time.monotonic() - started, used.ru_maxrss / 1024
 
 
@@ -73,7 +73,7 @@ def planned(room: Path, jobs: int) -> dict:
     (room / "plan.toml").write_text(PLAN.format(seeds=", ".join(map(str, range(jobs // shards))), shards=shards))
     snakefile = str(project.sources() / "nbs" / "Snakefile")
     seconds, megabytes = timed(
-        [sys.executable, "-m", "snakemake", "records", "-s", snakefile, "--directory", str(room), "--dry-run", "--quiet", "all",
+        [sys.executable, "-m", "snakemake", "records", "-s", snakefile, "--nolock", "--dry-run", "--quiet", "all",
          "--cores", "1", "--config", f"profile={room / 'plan.toml'}"],
         {"QRSUPPORT_RUNS": str(room / "runs")},
     )  # fmt: skip
@@ -120,11 +120,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default=OUT)
     out = parser.parse_args().out
+    load = round(os.getloadavg()[0], 1)
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
         (room / "sleep").mkdir()
         found = {"planning": [planned(room, jobs) for jobs in JOBS], "overhead": overhead(room), "attack": attacked(room)}
-    store.write_json(Path(out), measure.made_on() | found)
+    store.write_json(Path(out), measure.made_on() | found | {"load": load})
     print(json.dumps(found, indent=1))
 
 
