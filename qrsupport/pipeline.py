@@ -14,8 +14,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from . import catalog, config, provenance, records, store
 from .attacks import replaying, running, tasks
 from .data import datasets
@@ -232,23 +230,16 @@ def read(p: config.Parameters, variant: str | None = None, recipe: type | None =
     return found
 
 
-def attack_shard(
-    p: config.Parameters, part: int, of: int, variant: str | None = None, progress: bool = True
-) -> list[records.Record]:
-    """Attacks every `of`-th of the examples that `attack` would attack, from the `part`-th on, in a folder of its own.
+def attack_shard(p: config.Parameters, part: int, of: int, progress: bool = True) -> list[records.Record]:
+    """Attacks every `of`-th of the examples that `attack` would attack, from the `part`-th (1 to `of`) on, in a folder of its own.
 
-    `attack` takes over what shards of the same parameters have made, wherever they ran, and attacks the rest; its records
-    are those of one run, but for their timing.
-
-    Parameters:
-        p, variant, progress: as of `attack`.
-        part, of: which part, from 1, of how many.
-    Returns: A list of `Record`, as `attack` gives it, of those of the part's examples that were not there before.
-    Raises: what `attack` raises, and BadParameter for a part that is none of `of`.
+    `attack` takes over what shards of the same have made, wherever they ran, and attacks the rest: its records are those of
+    one run but for their timing.  Returns the part's records but those that were there before.  Raises as `attack`, and
+    BadParameter for a part that is none.
     """
     if not 1 <= part <= of:
         raise BadParameter(f"part={part} must lie in [1, {of}], of={of} parts")
-    return _attacked(p, variant or p.variant, dataset(p).eval_split(), "attacks", progress, None, (part, of))
+    return _attacked(p, p.variant, dataset(p).eval_split(), "attacks", progress, None, (part, of))
 
 
 def _attacked(
@@ -257,19 +248,18 @@ def _attacked(
     """The records of an attack on any split, in a folder of `stage`, or of one shard of it; raises as `attack`."""
     if name not in catalog.VARIANTS:
         raise UnknownName("variant", name, catalog.VARIANTS)
-    whole = attack_folder(p, name, recipe, stage)
+    whole, (part, of) = attack_folder(p, name, recipe, stage), shard
     p, recipe = tasks.settled(tasks.aimed(p, name), recipe)
     tasks.supply(p, recipe)
-    job, (part, of) = task(p, name, recipe), shard
-    folder, depends = whole.shard(part, of) if of > 1 else whole, _made_from(job, split)
+    job = task(p, name, recipe)
+    folder, depends = whole.shard(part, of), _made_from(job, split)
     wanted = tasks.examples(split, p.n, p.attack_seed)[part - 1 :: of]
-    with store.lock(whole.path.with_name(f"{whole.path.name}-{part}-of-{of}") if of > 1 else whole.path):
+    with store.lock(folder.held_by):
         folder.open(depends)
-        there = [*(whole.load() if of > 1 and whole.depends() == folder.depends() else ()), *folder.load()]
-        done = {r.position for r in there if r.status is not records.Status.error}
+        done = folder.done() | (whole.done() if whole.depends() == folder.depends() else set())
         done |= folder.take_over(done)
         todo = [example for example in wanted if example.position not in done]
-        _append(folder, running.outcomes(job, todo), len(wanted), len(todo), f"{p.attack} on {name}", progress)
+        folder.fill(running.outcomes(job, todo), len(wanted), len(todo), f"{p.attack} on {name}", progress)
         folder.drop_shards()
     found = folder.load()
     running.refuse_errors(found, len(wanted), folder.path)
@@ -282,16 +272,6 @@ def task(p: config.Parameters, name: str, recipe: type | None = None) -> tasks.T
     joint, spared = (tuple(others[other] for other in config.split(names)) for names in (p.joint, p.spare))
     made_by = config.key(tasks.identity(p, name, recipe))
     return tasks.Task(p, name, variant(p, name), made_by, recipe, joint, spared, others.get(p.ranking))
-
-
-def _append(folder: records.Folder, found, wanted: int, todo: int, label: str, progress: bool) -> None:
-    """Adds records to a folder as they come, and ends its journal; nothing is written where nothing was to do."""
-    with tqdm(total=wanted, initial=wanted - todo, desc=label, unit="example", disable=not progress) as bar:
-        for record in found:
-            folder.append(record)
-            bar.update()
-    if todo or not folder.at_rest():
-        folder.close()
 
 
 def _made_from(job: tasks.Task, split: datasets.Split) -> dict:
@@ -376,7 +356,7 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
         done = {r.position for r in folder.load()}
         todo = [r for r in attacked.load() if r.position not in done and r.status is not records.Status.error]
         answers = replaying.answers(todo, classifiers.load(variant(p, target)), target, made_by) if todo else ()
-        _append(folder, answers, len(todo), len(todo), "replay", False)
+        folder.fill(answers, len(todo), len(todo))
     return [r for r in folder.load() if r.position < p.n]
 
 

@@ -24,6 +24,7 @@ import os
 import shutil
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -244,8 +245,18 @@ class Folder:
             )
 
     def shard(self, part: int, of: int) -> "Folder":
-        """The folder of one part (from 1) of a run that is cut into `of`."""
-        return Folder(self.path / SHARDS / f"{part}-of-{of}", self.kind)
+        """The folder of one part (from 1) of a run that is cut into `of`; of a run that is whole, this one."""
+        return Folder(self.path / SHARDS / f"{part}-of-{of}", self.kind) if of > 1 else self
+
+    @property
+    def held_by(self) -> Path:
+        """What a process locks that fills this folder; that of a shard stays when the shard is removed."""
+        shard = self.path.parent.name == SHARDS
+        return self.path.parents[1].with_name(f"{self.path.parents[1].name}-{self.path.name}") if shard else self.path
+
+    def done(self) -> set[int]:
+        """The positions of the records that are no errors."""
+        return {r.position for r in self.load() if r.status is not Status.error}
 
     def take_over(self, done: set[int]) -> set[int]:
         """Adds to the journal what the shards hold beyond `done`, errors left out; returns the positions of what was added."""
@@ -321,6 +332,18 @@ class Folder:
             f.write(to_line(record) + "\n")
             f.flush()
             os.fsync(f.fileno())
+
+    def fill(self, found: Iterable[Record | Replay], wanted: int, todo: int, label: str = "", progress: bool = False) -> None:
+        """Adds records as they come, of `wanted` the `todo` that are missing, and ends the journal; writes nothing where there is
+        nothing to do."""
+        from tqdm.auto import tqdm
+
+        with tqdm(total=wanted, initial=wanted - todo, desc=label, unit="example", disable=not progress) as bar:
+            for record in found:
+                self.append(record)
+                bar.update()
+        if todo or not self.at_rest():
+            self.close()
 
     def close(self) -> None:
         """Merges the journal into `records.jsonl`, by position, and notes its digest, in the order the module says."""

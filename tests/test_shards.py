@@ -10,7 +10,6 @@ import pytest
 from qrsupport import config, pipeline, records
 from qrsupport.attacks import running
 from qrsupport.errors import BadParameter
-from qrsupport.records import Folder
 
 OF = 3
 
@@ -104,4 +103,4 @@ def test_a_damaged_shard_is_made_again(p, whole):
 def test_a_part_lies_among_the_parts(p, part):
     with pytest.raises(BadParameter, match=rf"part={part} must lie in \[1, 3\]"):
         run(p, part)
-    assert not Folder(pipeline.attack_folder(p).path).path.exists()
+    assert not pipeline.attack_folder(p).path.exists()
