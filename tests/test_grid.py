@@ -102,6 +102,8 @@ def programs(folder, monkeypatch, **scripts):
 def test_a_queue_that_is_not_there(mini, tmp_path, monkeypatch):
     profile = profiles.read(str(mini))
     grid.check(grid.Place(), profile)
+    with pytest.raises(BadParameter, match="add --executor slurm"):
+        grid.check(grid.Place(leave=True), profile)
     programs(tmp_path / "none", monkeypatch)
     with pytest.raises(CannotRun, match="sbatch is not on PATH"):
         grid.check(grid.Place("slurm"), profile)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .. import profiles, project, provenance, store
-from ..errors import CannotRun, ChapterFailed, UnknownName
+from ..errors import BadParameter, CannotRun, ChapterFailed, UnknownName
 from . import chapters
 
 EXECUTORS = ("local", "slurm")
@@ -62,9 +62,11 @@ def asked(pairs) -> dict[str, object]:
 def check(place: Place, profile: profiles.Profile) -> None:
     """Asks a queue, before any job, whether it is there and has the partitions asked for.
 
-    Raises CannotRun if it does not answer, UnknownName for a partition.
+    Raises CannotRun if it does not answer, UnknownName for a partition, BadParameter for what only a queue can do.
     """
     if place.executor == "local":
+        if place.leave or place.asked:
+            raise BadParameter("--leave and -q are for a queue; add --executor slurm")
         return
     if not shutil.which("sbatch"):
         raise CannotRun("executor=slurm needs SLURM's commands: sbatch is not on PATH; run this where jobs are submitted")
@@ -238,7 +240,7 @@ def summary(files: list[Path], started: float) -> str:
 
 def failure(files: list[Path], started: float, root: Path) -> str:
     """What a workflow that failed left undone, what a queue said of the jobs that it ended, and where the logs are."""
-    missing = [file.stem for file in files if not file.exists()]
+    missing = [file.stem for file in files if not file.exists()] or ["the site"]
     logs = [f for f in (root / ".snakemake" / "log").glob("*.log") if f.stat().st_mtime >= started]
     text = "".join(f.read_text("utf-8", "replace") for f in logs)
     killed = [f"; a job ended with {status}: raise {name}" for status, name in RAISE.items() if f"'{status}'" in text]
