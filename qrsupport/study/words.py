@@ -37,11 +37,13 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
     answer, moved = findings.verdict(found), replayed(rows, n)
     if answer == findings.MISSING or not moved:
         return [ANSWERS[findings.MISSING]]
-    names, (own, suite) = ", ".join(sorted(set(rows["dataset"]))), found[:2]
+    there = [name for name in findings.DATASETS if name in set(rows["dataset"])]
+    missing = "" if len(there) == len(findings.DATASETS) else f" of {', '.join(findings.DATASETS)}"
+    own, suite = found[:2]
     beyond = f", and {interval(own.excess)} beyond the mean of such noise" if own.excess else ""
     return [
-        f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units, on the data {names} of "
-        f"{', '.join(findings.DATASETS)}, and on those attacks of the suite that these units hold.",
+        f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units, on the data "
+        f"{', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
         f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
         f"Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
         f"far it gains {interval(suite.gain)} (H2: {suite.verdict}).",
