@@ -3,12 +3,12 @@
 A profile is one file, `nbs/profiles/NAME.toml` or any other, and no more than that.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import catalog, config, project
+from . import catalog, config, declared, project
+from .declared import items, keys, once
 from .errors import BadParameter, UnknownName
 
 KEYS = ("help", "chapters", "grid", "parameters", "per", "shards", "resources")
@@ -27,9 +27,9 @@ QUEUE = {
 
 @dataclass(frozen=True)
 class Profile:
-    """`chapters`: which are run; `grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs for one name or chapter;
-    `shards`: attacks that are cut into so many jobs; `resources`: what jobs ask of a queue, "" those of every job, then by
-    chapter or "shard"."""
+    """`chapters`: which are run; `grid`: the names to cross; `parameters`: what differs from the defaults; `per`: what differs
+    for one name or chapter; `shards`: attacks that are cut into so many jobs; `resources`: what jobs ask of a queue, "" those
+    of every job, then by chapter or "shard"."""
 
     help: str
     chapters: tuple[str, ...]
@@ -50,6 +50,11 @@ def files() -> dict[str, Path]:
     return {file.stem: file for file in sorted((project.sources() / "nbs" / "profiles").glob("*.toml"))}
 
 
+def settled(name: str) -> str:
+    """A profile's name as it is; the path of a file as it is from any folder."""
+    return name if name in files() or not Path(name).is_file() else str(Path(name).absolute())
+
+
 def read(name: str) -> Profile:
     """The profile of a name or in a file, checked.
 
@@ -60,97 +65,71 @@ def read(name: str) -> Profile:
     file = known.get(name) or (Path(name) if name.endswith(".toml") and Path(name).is_file() else None)
     if not file:
         raise UnknownName("profile", name, known)
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise BadParameter(f"{file} is not a TOML file: {e}") from e
-    return _checked(content, file)
-
-
-def _checked(content: dict, file: Path) -> Profile:
-    _known(content, KEYS, f"key of {file}")
-    tables = {key: _table(content.get(key, {}), f"{file}: [{key}]") for key in KEYS[2:]}
-    grid = {name: _values(name, value, file) for name, value in tables["grid"].items()}
-    _known(grid, GRID, f"name of the grid of {file}")
-    if missing := [name for name in ("dataset", "backbone", "attack") if not grid.get(name)]:
-        raise BadParameter(f"{file}: the grid names no {missing[0]}; give it a list of one or more")
-    _parameters(tables["parameters"], file)
-    crossed = [str(value) for values in grid.values() for value in values]
-    _known(tables["per"], [*crossed, *project.chapters(), *catalog.PAPER_VARIANTS], f"name or chapter under [per] of {file}")
-    for name, changes in tables["per"].items():
-        _parameters(_table(changes, f"{file}: per {name}"), file)
+    content = keys(f"key of {file}", declared.read(file, "mend it, or take another profile"), KEYS, ("grid",))
+    grid = _grid(content["grid"], file)
     profile = Profile(
-        str(content.get("help", "")), _chapters(content.get("chapters"), file), grid, tables["parameters"], tables["per"],
-        _shards(tables["shards"], grid, file), _resources(tables["resources"], file),
+        str(content.get("help", "")), _chapters(content.get("chapters"), file), grid,
+        _parameters(content.get("parameters", {}), f"parameter in {file}"), _per(content.get("per", {}), grid, file),
+        _shards(content.get("shards", {}), grid, file), _resources(content.get("resources", {}), file),
     )  # fmt: skip
     _possible(profile, file)
     return profile
 
 
-def _chapters(given: object, file: Path) -> tuple[str, ...]:
+def _grid(given, file: Path) -> dict[str, tuple]:
+    keys(f"name of the grid of {file}", given, GRID, ("dataset", "backbone", "attack"))
+    for name, values in given.items():
+        once(f"{name} in the grid of {file}", items(f"{name} in the grid of {file}", values))
+    return {name: tuple(config.check(name, value) for value in values) for name, values in given.items()}
+
+
+def _chapters(given, file: Path) -> tuple[str, ...]:
     """The chapters that are run, in the book's order; all if none is named."""
-    known = tuple(project.chapters())
-    if given is None:
-        return known
-    if not isinstance(given, list) or not given:
-        raise BadParameter(f"{file}: chapters={given!r} must be a list of one or more")
-    _known(given, known, f"chapter of {file}")
-    return tuple(name for name in known if name in given)
+    known, kind = tuple(project.chapters()), f"chapter of {file}"
+    chosen = known if given is None else keys(kind, dict.fromkeys(map(str, items(kind, given))), known)
+    return tuple(name for name in known if name in chosen)
 
 
-def _known(given, names, kind: str) -> None:
-    for name in given:
-        if name not in names:
-            raise UnknownName(kind, str(name), names)
+def _per(given, grid: Mapping, file: Path) -> dict[str, dict]:
+    crossed = [str(value) for values in grid.values() for value in values]
+    keys(f"name or chapter under [per] of {file}", given, [*crossed, *project.chapters(), *catalog.PAPER_VARIANTS])
+    return {name: _parameters(changes, f"parameter for {name} in {file}") for name, changes in given.items()}
 
 
-def _table(value: object, where: str) -> dict:
-    if not isinstance(value, dict):
-        raise BadParameter(f"{where} must be a table of names and values, not {value!r}")
-    return value
-
-
-def _values(name: str, value: object, file: Path) -> tuple:
-    """The values of one name of the grid.  Raises as `config.check`, and BadParameter for what is not a list of different ones."""
-    if name not in GRID:
-        return ()
-    if not isinstance(value, list) or len({str(v) for v in value}) < len(value):
-        raise BadParameter(f"{file}: {name}={value!r} must be a list of different values")
-    return tuple(config.check(name, v) for v in value)
-
-
-def _parameters(given: dict, file: Path) -> None:
-    for name, value in given.items():
-        if name not in config.FIELDS:
-            raise UnknownName(f"parameter in {file}", name, config.FIELDS)
+def _parameters(given, kind: str) -> dict[str, object]:
+    for name, value in keys(kind, given, config.FIELDS).items():
         config.check(name, value)
-
-
-def _shards(given: dict, grid: Mapping, file: Path) -> dict[str, int]:
-    _known(given, grid["attack"], f"attack under [shards] of {file}")
-    for name, parts in given.items():
-        if type(parts) is not int or parts < 1:
-            raise BadParameter(f"{file}: shards of {name}: {parts!r} must be a whole number from 1")
     return given
 
 
-def _resources(given: dict, file: Path) -> dict[str, dict]:
+def _shards(given, grid: Mapping, file: Path) -> dict[str, int]:
+    for name, parts in keys(f"attack under [shards] of {file}", given, grid["attack"]).items():
+        _counted(f"{file}: shards of {name}", parts)
+    return given
+
+
+def _resources(given, file: Path) -> dict[str, dict]:
     """By chapter, "shard" or "" (every job), from a table of values and tables."""
-    found: dict[str, dict] = {"": {name: value for name, value in given.items() if not isinstance(value, dict)}}
-    found |= {name: value for name, value in given.items() if isinstance(value, dict)}
-    _known(set(found) - {""}, [*project.chapters(), SHARD], f"chapter under [resources] of {file}")
+    keys(f"resource or chapter under [resources] of {file}", given, (*QUEUE, SHARD, *project.chapters()))
+    found = {"": {name: value for name, value in given.items() if name in QUEUE}}
+    found |= {name: value for name, value in given.items() if name not in QUEUE}
     for asked in found.values():
         asks(asked, str(file))
     return found
 
 
-def asks(given: Mapping[str, object], where: str) -> None:
+def asks(given, where: str) -> None:
     """Checks what is asked of a queue.  Raises UnknownName or BadParameter."""
-    _known(given, QUEUE, f"resource in {where}")
-    for name, value in given.items():
-        kind = QUEUE[name][0]
-        if type(value) is not kind or not value:
-            raise BadParameter(f"{where}: {name}={value!r} must be {'a whole number from 1' if kind is int else 'a name'}")
+    for name, value in keys(f"resource in {where}", given, QUEUE).items():
+        if QUEUE[name][0] is int:
+            _counted(f"{where}: {name}", value)
+        elif not isinstance(value, str) or not value:
+            raise BadParameter(f"{where}: {name}={value!r} must be a name")
+
+
+def _counted(what: str, value: object) -> None:
+    if type(value) is not int or value < 1:
+        raise BadParameter(f"{what}={value!r} must be a whole number from 1")
 
 
 def _possible(profile: Profile, file: Path) -> None:

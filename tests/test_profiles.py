@@ -63,6 +63,12 @@ def test_a_longer_list_adds_jobs_and_leaves_the_others(file):
     assert set(before) < set(after) and all(after[name] == before[name] for name in set(before) - readers)
 
 
+def test_a_file_means_the_same_from_any_folder(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    assert profiles.settled("mine.toml") == str(file) and profiles.settled("quick") == "quick"
+    assert profiles.settled("nowhere.toml") == "nowhere.toml"
+
+
 def test_what_a_job_asks_of_a_queue(file):
     entry = profiles.read(str(file))
     assert entry.asks("attack", {}) == {"runtime": 30}
@@ -75,10 +81,12 @@ def test_what_a_job_asks_of_a_queue(file):
         ("[grid]", "[gird]", UnknownName, "did you mean 'grid'"),
         ("dataset =", "datasets =", UnknownName, "did you mean 'dataset'"),
         ('"textfooler"', '"textfoler"', UnknownName, "did you mean 'textfooler'"),
-        ('["embedded"]', '"embedded"', BadParameter, "must be a list"),
-        ("[0, 3]", "[0, 0]", BadParameter, "different"),
+        ('["embedded"]', '"embedded"', BadParameter, "a list that is not empty is expected"),
+        ("[0, 3]", "[0, 0]", BadParameter, "stands twice"),
         ("[0, 3]", "[-1]", BadParameter, "out of range"),
-        ('dataset = ["embedded"]', "dataset = []", BadParameter, "names no dataset"),
+        ('dataset = ["embedded"]', "dataset = []", BadParameter, "dataset in the grid of .*a list that is not empty"),
+        ('backbone = ["bert-small"]', "", BadParameter, "backbone is missing"),
+        ("[per]", "[per.n]", UnknownName, "under .per."),
         ("n = 8", "m = 8", UnknownName, "parameter in .*mine.toml 'm'"),
         ("n = 8", "n = 0", BadParameter, "out of range"),
         ("pso = { n", "psso = { n", UnknownName, "did you mean 'pso'"),
@@ -86,10 +94,11 @@ def test_what_a_job_asks_of_a_queue(file):
         ("pso = 2", "pso = 0", BadParameter, "whole number from 1"),
         ("pso = 2", "pso = 5", BadParameter, "n=4 examples; give it 4 shards at most"),
         ("minutes = 30", "minute = 30", UnknownName, "did you mean 'minutes'"),
+        ("minutes = 30", "minutes = -5", BadParameter, "minutes=-5 must be a whole number from 1"),
         ("minutes = 30", 'minutes = "30"', BadParameter, "whole number from 1"),
         ("[resources.shard]", "[resources.shards]", UnknownName, "did you mean 'shard'"),
         ('"textfooler"', '"bae"', BadParameter, "the nearest that can: "),
-        ("help =", "help", BadParameter, "not a TOML file"),
+        ("help =", "help", BadParameter, "cannot be read as TOML"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_job(file, before, after, error, said):

@@ -27,7 +27,6 @@ PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", 
 """Chapters with a place of their own in the plan; of every other one there is a job for each model, after `quantize`."""
 MODEL = ("dataset", "backbone", "seed")
 """What the grid of a profile crosses to name models."""
-NAMED = (*MODEL, "attack", "variant")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +148,7 @@ def _job(chapter: str, entry: profiles.Profile, given: dict, values: dict, after
     found |= given | values
     own = {name: found[name] for name in project.parameters(chapter) if name in found}
     changed = {name: content for name, content in own.items() if content != config.FIELDS[name].default}
-    parts = [project.chapter(chapter).stem, *(f"s{values[name]}" if name == "seed" else str(values[name]) for name in NAMED if name in values)]
+    parts = [project.chapter(chapter).stem, *(f"s{values[name]}" if name == "seed" else str(values[name]) for name in profiles.GRID if name in values)]
     name = "-".join(re.sub(r"[^A-Za-z0-9_.]+", "-", part).strip("-") for part in parts)
     return Job(chapter, name, changed, tuple(j.name for j in after), tuple(reads))
 

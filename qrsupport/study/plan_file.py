@@ -5,15 +5,16 @@ published and checked as a whole; a program is a list of steps.  Nothing here do
 """
 
 import dataclasses
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import catalog, config, project, store
+from .. import catalog, config, declared, project, store
 from ..data import embedded, origins
+from ..declared import items, keys, once
 from ..errors import BadParameter, UnknownName
 
 FILE = "book/study.toml"
+KEYS = ("changes", "resources", "attack_seed", "units", "rates", "models", "groups", "programs")
 DOES = {
     "tune": "checkpoints are fine-tuned; the validation accuracy of `base` must reach the floor",
     "clean": "each variant answers the whole evaluation split",
@@ -114,57 +115,30 @@ def read(file: Path | None = None) -> Plan:
     that cannot be, a missing key, or a file that is no TOML.
     """
     file = Path(file or project.sources() / FILE)
-    try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as e:
-        raise BadParameter(f"{file} cannot be read as TOML ({e}); restore the book's {FILE}") from e
-    keys = ("changes", "resources", "attack_seed", "units", "rates", "models", "groups", "programs")
-    _keys("key of the plan", content, keys, keys)
+    content = declared.read(file, f"restore the book's {FILE}")
+    keys("key of the plan", content, KEYS, KEYS)
     groups = {name: _variants(f"group {name}", members, {}) for name, members in _table(content, "groups").items()}
     programs = {
-        name: tuple(_step(f"program {name}", step, groups) for step in _list(f"program {name}", steps))
+        name: tuple(_step(f"program {name}", step, groups) for step in items(f"program {name}", steps))
         for name, steps in _table(content, "programs").items()
     }
     models = {name: _model(name, model) for name, model in _table(content, "models").items()}
     common = {name: config.check(name, content[name]) for name in ("resources", "attack_seed")}
-    units = tuple(_unit(unit, models, programs, common) for unit in _list("units", content["units"]))
-    _once("unit", [unit.name for unit in units])
+    units = tuple(_unit(unit, models, programs, common) for unit in items("units", content["units"]))
+    once("unit", [unit.name for unit in units])
     rates = _rates(_table(content, "rates"), units)
-    changes = tuple(map(str, _list("changes", content["changes"])))
+    changes = tuple(map(str, items("changes", content["changes"])))
     return Plan(changes, units, models, groups, rates, content["rates"]["from"])
 
 
-def _keys(kind: str, table, valid, needed=()) -> dict:
-    """`table`, if it is one and has no key but `valid` and all that are `needed`."""
-    if not isinstance(table, dict):
-        raise BadParameter(f"{kind}: a table is expected, not {table!r}")
-    for name in table:
-        if name not in valid:
-            raise UnknownName(kind, name, valid)
-    if missing := [name for name in needed if name not in table]:
-        raise BadParameter(f"{kind}: {', '.join(missing)} is missing in {table!r:.80}")
-    return table
-
-
 def _table(content: dict, name: str) -> dict:
-    return _keys(name, content[name], content[name])
-
-
-def _list(kind: str, value) -> list:
-    if not isinstance(value, list) or not value:
-        raise BadParameter(f"{kind}: a list that is not empty is expected, not {value!r:.80}")
-    return value
-
-
-def _once(kind: str, names) -> None:
-    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
-        raise BadParameter(f"{kind} {twice[0]!r} stands twice in the plan")
+    return keys(name, content[name], content[name])
 
 
 def _variants(where: str, names, groups: dict) -> tuple[str, ...]:
     """The variants that `names` (of variants or groups) name, each once, in order."""
     found = []
-    for name in _list(where, names):
+    for name in items(where, names):
         if not isinstance(name, str) or name not in {*groups, *catalog.VARIANTS}:
             raise UnknownName(f"variant or group in {where}", name, [*groups, *catalog.VARIANTS])
         found += groups.get(name, (name,))
@@ -174,14 +148,14 @@ def _variants(where: str, names, groups: dict) -> tuple[str, ...]:
 def _step(where: str, step, groups: dict) -> Step:
     """A step, checked against what it `does`."""
     known = (*Step.__dataclass_fields__, *config.AIM)
-    does = _keys(f"key of a step of {where}", step, [k for k in known if k != "given"], ["does"])["does"]
+    does = keys(f"key of a step of {where}", step, [k for k in known if k != "given"], ["does"])["does"]
     if does not in DOES:
         raise UnknownName(f"step of {where}", does, DOES)
     attacks = config.AIM if does in ("direct", "transfer") else ()
-    _keys(f"key of a step {does!r} of {where}", step, ("does", *NEEDS[does], *attacks), NEEDS[does])
+    keys(f"key of a step {does!r} of {where}", step, ("does", *NEEDS[does], *attacks), NEEDS[does])
     lists: dict = {name: _variants(f"{name} of {where}", step[name], groups) for name in NAMED if name in step}
     if does == "tune":
-        lists["checkpoints"] = tuple(map(_checkpoint, _list(f"checkpoints of {where}", step["checkpoints"])))
+        lists["checkpoints"] = tuple(map(_checkpoint, items(f"checkpoints of {where}", step["checkpoints"])))
     if not attacks:
         return Step(does, **lists)
     given = tuple((name, config.check(name, step[name])) for name in config.AIM if name in step)
@@ -212,7 +186,7 @@ def _checkpoint(name: str) -> str:
 def _model(name: str, model) -> dict:
     """A model's parameters of the fine-tuning, its `floor` and why they are what they are (`because`)."""
     own = ("floor", "because")
-    _keys(f"key of model {name!r}", model, (*TUNING, *own), ("dataset", "backbone", "epochs", "learning_rate", *own))
+    keys(f"key of model {name!r}", model, (*TUNING, *own), ("dataset", "backbone", "epochs", "learning_rate", *own))
     for key, known in (("backbone", catalog.BACKBONES), ("dataset", catalog.DATASETS)):
         if model[key] not in known:
             raise UnknownName(f"{key} of model {name!r}", model[key], known)
@@ -222,8 +196,8 @@ def _model(name: str, model) -> dict:
 
 
 def _unit(unit, models: dict, programs: dict, common: dict) -> Unit:
-    keys = ("name", "model", "seed", "program")
-    _keys("key of a unit", unit, (*keys, "blind"), keys)
+    needed = ("name", "model", "seed", "program")
+    keys("key of a unit", unit, (*needed, "blind"), needed)
     for kind, known in (("model", models), ("program", programs)):
         if unit[kind] not in known:
             raise UnknownName(f"{kind} of unit {unit['name']!r}", unit[kind], known)
@@ -234,22 +208,22 @@ def _unit(unit, models: dict, programs: dict, common: dict) -> Unit:
         raise BadParameter(f"blind={blind!r} of unit {unit['name']!r} must be true or false")
     given = {name: model[name] for name in TUNING if name in model} | common
     given["seed"] = config.check("seed", unit["seed"])
-    about = {name: unit[name] for name in keys}
+    about = {name: unit[name] for name in needed}
     return Unit(**about, blind=blind, floor=model["floor"], parameters=given, steps=programs[unit["program"]])
 
 
 def _rates(rates: dict, units: tuple[Unit, ...]) -> dict[str, dict]:
     """Seconds of one core by backbone and what is done; of every backbone and attack that a unit needs."""
-    _keys("key of rates", rates, ("from", *catalog.BACKBONES), ["from"])
+    keys("key of rates", rates, ("from", *catalog.BACKBONES), ["from"])
     found = {name: row for name, row in rates.items() if name != "from"}
     for name, row in found.items():
-        for key, value in _keys(f"key of rates.{name}", row, (*ASKING, *catalog.ATTACKS), ASKING).items():
+        for key, value in keys(f"key of rates.{name}", row, (*ASKING, *catalog.ATTACKS), ASKING).items():
             if not isinstance(value, (int, float)) or not value > 0:
                 raise BadParameter(f"rates.{name}.{key}={value!r} must be seconds, more than 0")
     for unit in units:
         needed = {step.attack for step in unit.steps if step.does == "direct"}
         backbone = unit.parameters["backbone"]
-        _keys(f"rates.{backbone}", found.get(backbone, {}), (*ASKING, *catalog.ATTACKS), sorted(needed))
+        keys(f"rates.{backbone}", found.get(backbone, {}), (*ASKING, *catalog.ATTACKS), sorted(needed))
     return found
 
 
