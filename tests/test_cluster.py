@@ -172,10 +172,12 @@ def test_what_dies_on_the_way_costs_what_was_not_done(queue, profile, local, tmp
 
 def test_a_job_that_takes_too_long_is_named_with_what_to_raise(queue, profile, tmp_path):
     long = tmp_path / "long.toml"
-    long.write_text(profile.read_text().replace("n = 5", "n = 400").replace('["pwws"]', '["pso"]').replace("pwws = 3", "pso = 2"))
+    text = profile.read_text().replace('["quantize", "attack"]', '["finetune"]').replace("epochs = 1\n", "epochs = 300\n")
+    assert "epochs = 300" in text
+    long.write_text(text)
     code, text = end(start(long, tmp_path / "runs", "--executor", "slurm", "-q", "minutes", "1"))
     assert code == 1 and "a job ended with TIMEOUT: raise minutes" in text, text
-    assert "missing: " in text
+    assert "missing: 01-finetune-embedded-bert-small; " in text
 
 
 def test_ctrl_c_leaves_jobs_or_cancels_them_as_asked(queue, profile, tmp_path):
