@@ -176,7 +176,7 @@ def test_a_job_that_takes_too_long_is_named_with_what_to_raise(queue, profile, t
     assert "epochs = 300" in text
     long.write_text(text)
     code, text = end(start(long, tmp_path / "runs", "--executor", "slurm", "-q", "minutes", "1"))
-    assert code == 1 and "a job ended with TIMEOUT: raise minutes" in text, text
+    assert code == 1 and "a job took too long: raise minutes" in text, text
     assert "missing: 01-finetune-embedded-bert-small; " in text
 
 

@@ -123,12 +123,16 @@ def test_a_failure_names_what_is_missing_the_log_and_the_resource_to_raise(tmp_p
         file.touch()
     os.utime(files[0], (10, 10))
     started = time.time() - 60
-    log = tmp_path / ".snakemake" / "log" / "now.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("SLURM-job '7' failed, SLURM status is: 'TIMEOUT'.")
     assert grid.summary(files, started) == "3 jobs: 1 done, 1 reused, 1 missing"
+    assert grid.failure(files, started, tmp_path).startswith("some jobs failed, see above; missing: three;")
+    log = tmp_path / ".snakemake" / "slurm_logs" / "rule_attack" / "three" / "7.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("slurmstepd-vm: error: *** STEP 3.0 ON vm CANCELLED AT 2026-11-26T10:13:41 DUE TO TIME LIMIT ***")
     said = grid.failure(files, started, tmp_path)
-    assert str(log) in said and "a job ended with TIMEOUT: raise minutes" in said and "missing: three;" in said
+    assert str(log) in said and "a job took too long: raise minutes" in said and "memory" not in said
+    os.utime(log, (10, 10))
+    assert "too long" not in grid.failure(files, started, tmp_path), "the log of an earlier run"
+    assert "missing: the site; " in grid.failure(files[:2], started, tmp_path)
 
 
 TOML = re.compile(r"^```toml\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -26,8 +26,8 @@ TRIES = 2
 """How often a job that failed in a queue is tried again: nodes die, and what it had done is kept."""
 EVERY = 5.0
 """Seconds between two looks at what jobs elsewhere have finished."""
-RAISE = {"OUT_OF_MEMORY": "mem_mb", "TIMEOUT": "minutes"}
-"""What a queue says of a job that it killed, and the resource to raise."""
+RAISE = {"DUE TO TIME LIMIT": ("took too long", "minutes"), "oom_kill": ("took too much memory", "mem_mb")}
+"""What a queue writes into the log of a job that it kills: what the job did, and the resource to raise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,15 +239,14 @@ def summary(files: list[Path], started: float) -> str:
 
 
 def failure(files: list[Path], started: float, root: Path) -> str:
-    """What a workflow that failed left undone, what a queue said of the jobs that it ended, and where the logs are."""
+    """What a workflow that failed left undone, what a queue wrote of the jobs that it killed, and where; it removes the logs
+    of those that succeed."""
     missing = [file.stem for file in files if not file.exists()] or ["the site"]
-    logs = [f for f in (root / ".snakemake" / "log").glob("*.log") if f.stat().st_mtime >= started]
+    logs = sorted(f for f in (root / ".snakemake" / "slurm_logs").rglob("*.log") if f.stat().st_mtime >= started)
     text = "".join(f.read_text("utf-8", "replace") for f in logs)
-    killed = [f"; a job ended with {status}: raise {name}" for status, name in RAISE.items() if f"'{status}'" in text]
-    where = max(logs, key=lambda f: f.stat().st_mtime, default=root / ".snakemake" / "log")
+    killed = [f"; a job {did}: raise {name}" for words, (did, name) in RAISE.items() if words in text]
+    where = f"the queue's logs: {', '.join(map(str, logs[-3:]))}" if logs else "see above"
     return (
-        f"some jobs failed, see above and {where}{''.join(killed)}; missing: {', '.join(missing[:8])}"
+        f"some jobs failed, {where}{''.join(killed)}; missing: {', '.join(missing[:8])}"
         f"{f' and {len(missing) - 8} more' if len(missing) > 8 else ''}; running it again goes on from what is done"
     )
-
-
