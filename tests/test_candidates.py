@@ -148,9 +148,9 @@ def test_tables_and_sentences_say_the_records(found):
     assert "lets 98.0 % pass" in said and "grades is <other> (0.90" in said and "2.5 times as long" in said
     assert f"0.700, the {candidates.USED} would refuse 0.5 %" in said
     shown = candidates.encoder_table(found).html
-    assert "&lt;other&gt;" in shown and "<other>" not in shown and "15.0 % [" in shown
+    assert "&lt;other&gt;" in shown and "<other>" not in shown and '15.0 %</span> <span class="whole">[' in shown
     assert "of vectors 50.0 %." in candidates.coverage_said(found)
-    assert "55.0 % [" in candidates.coverage_table(found).html
+    assert "55.0 % [" in candidates.coverage_table(found).text
     assert "8 neighbours (used): 50.0 %, both together: 55.0 %" in candidates.merging(found)
     assert "1,234 words to 56 lists; at least 7" in candidates.merging(found)
 

@@ -150,6 +150,8 @@ def test_what_is_published_has_numbers_and_names_only(path):
     elif path.name == "trace.json":
         assert set(content["attacks"]) == {"textfooler", "pwws", "pso"}
         assert all(attack["record"]["queries"] >= attack["record"]["evaluations"] for attack in content["attacks"].values())
+    elif path.name == "scale.json":
+        assert {row["jobs"] for row in content["planning"]} == {10, 1000, 100000} and content["attack"]["shards"] > 1
     else:
         assert {row["identical"] for row in content["rows"]} == {True}
 
