@@ -286,7 +286,7 @@ class Size(Named):
     """How much is done and by how many: it changes no single outcome."""
 
     n: Annotated[int, about("examples attacked, a seeded sample of the evaluation split", ge=1, le=1_000_000)] = 100
-    workers: Annotated[int, about("attacking processes; changes the time, never a record", ge=1, le=256)] = 1
+    workers: Annotated[int, about("attacking processes, 0: as many as pay; changes the time, never a record", ge=0, le=256)] = 0
     latency_repeats: Annotated[int, about("timed predictions for the latency figure", ge=10, le=100_000)] = 200
 
 

@@ -112,6 +112,20 @@ def test_a_query_budget_is_kept_as_textattack_keeps_it(p, attack):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("cores", "starting", "crews"), [(2, -1e9, [2]), (2, 1e9, []), (1, 10.0, [])])
+def test_further_processes_begin_where_they_pay_and_change_nothing(p, cores, starting, crews, monkeypatch, tmp_path):
+    whole = content(attacked(dataclasses.replace(p, attack="pso", workers=1)))
+    for kind in ("checkpoints", "variants"):
+        os.symlink(config.run_dir(p) / kind, tmp_path / kind)
+    sizes, crew = [], workers.Crew
+    monkeypatch.setattr(workers.joblib, "cpu_count", lambda: cores)
+    monkeypatch.setattr(workers, "STARTING", starting)
+    monkeypatch.setattr(workers, "Crew", lambda task, size: sizes.append(size) or crew(task, size))
+    assert content(attacked(dataclasses.replace(p, attack="pso", workers=0, run_dir=str(tmp_path)))) == whole
+    assert sizes == crews
+
+
+@pytest.mark.slow
 def test_workers_order_and_interruption_change_nothing(p, tmp_path):
     whole = content(attacked(dataclasses.replace(p, attack="pso")))
     moved = dataclasses.replace(p, attack="pso", workers=2, run_dir=str(tmp_path))

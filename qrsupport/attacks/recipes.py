@@ -112,10 +112,14 @@ def blank(p: config.Parameters, recipe: type, find):
         return wiring.build_recipe(recipe, find, wiring.Wrapper(Blank()), p.query_budget)
 
 
+def importable(recipe: type) -> bool:
+    """Whether another process can import the recipe: one that is defined in a notebook or a function it cannot."""
+    return "<locals>" not in recipe.__qualname__ and bool(getattr(sys.modules.get(recipe.__module__), "__file__", None))
+
+
 def sent(p: config.Parameters, recipe: type) -> None:
     """Raises BadParameter if worker processes are asked for that could not import the recipe."""
-    module = sys.modules.get(recipe.__module__)
-    if p.workers > 1 and ("<locals>" in recipe.__qualname__ or not getattr(module, "__file__", None)):
+    if p.workers > 1 and not importable(recipe):
         raise BadParameter(
             f"workers={p.workers}: a worker process cannot import {recipe.__qualname__}, which is defined in a notebook "
             "or a function; put it into a module, or set workers=1"

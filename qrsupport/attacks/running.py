@@ -1,5 +1,6 @@
 """Running an attack on many examples, by one process or several: one record an example."""
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "num
 
 
 def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
-    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes.
+    """The records of the examples in `todo`, as they finish, by `task.p.workers` processes; 0: as many as `workers.first` finds.
 
     TextAttack, seconds to import, is imported only when there is something to do.
     """
@@ -19,11 +20,13 @@ def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
         return
     from . import one_example, workers
 
-    if task.p.workers > 1 and len(todo) > 1:
-        with workers.Crew(task, min(task.p.workers, len(todo))) as crew:
-            yield from crew.outcomes(todo)
-    else:
-        yield from map(one_example.Searcher(task), todo)
+    rest = deque(todo)
+    size = min(task.p.workers or (yield from workers.first(task, rest)), len(rest))
+    if size > 1:
+        with workers.Crew(task, size) as crew:
+            yield from crew.outcomes(rest)
+    elif rest:
+        yield from map(one_example.Searcher(task), rest)
 
 
 def refuse_errors(found: list[records.Record], n: int, folder: Path) -> None:

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -21,13 +22,17 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
+import joblib
+
 from .. import disk, records
 from ..errors import StorageError
-from . import one_example
+from . import one_example, recipes
 from .tasks import record
 
 SHARED = Path("/dev/shm")
 """Where Linux keeps the semaphores by which processes take turns."""
+STARTING = 10.0
+"""Seconds that it takes to import what workers need."""
 _searcher: one_example.Searcher | None = None
 
 
@@ -91,6 +96,25 @@ def stop(executor: ProcessPoolExecutor) -> None:
     for process in processes:
         process.terminate()
     executor.shutdown(wait=False, cancel_futures=True)
+
+
+def first(task, rest: deque) -> Generator[records.Record, None, int]:
+    """Takes examples from `rest` and attacks them in this process, as long as further ones would not save time.
+
+    Returns how many processes are to do what is left: all cores if that ends sooner, by the pace so far, by more than
+    this process took to get ready and `STARTING`, else one.
+    """
+    cores = joblib.cpu_count() if not task.recipe or recipes.importable(task.recipe) else 1
+    start = time.monotonic()
+    search = one_example.Searcher(task)
+    ready, done = time.monotonic(), 0
+    while rest:
+        yield search(rest.popleft())
+        done += 1
+        left = (time.monotonic() - ready) / done * len(rest)
+        if done > 1 and left * (1 - 1 / cores) > ready - start + STARTING:
+            return cores
+    return 1
 
 
 class Crew:

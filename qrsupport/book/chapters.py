@@ -142,7 +142,7 @@ def _models(entry: profiles.Profile, given: dict, model: dict, grid: dict) -> li
 
 def _job(chapter: str, entry: profiles.Profile, given: dict, values: dict, after=(), reads=()) -> Job:
     """A job whose parameters are the profile's, then those for its chapter and names, then `given`, then its `values`."""
-    found = {**entry.parameters, **entry.per.get(chapter, {})}
+    found = {"workers": 1, **entry.parameters, **entry.per.get(chapter, {})}  # jobs share the cores already
     for content in values.values():
         found |= entry.per.get(str(content), {})
     found |= given | values

@@ -25,7 +25,7 @@ CONTROLS = ("noise-1", "noise-2", "noise-3")
 VARIANTS = ("fp32", "int8-dynamic", *CONTROLS)
 ATTACKS = ("textfooler", "pwws")
 LEVEL = 0.05
-DEFAULTS = {"epochs": 0, "n": 100, "splits": "10/10/80", "workers": os.cpu_count() or 1}
+DEFAULTS = {"epochs": 0, "n": 100, "splits": "10/10/80", "workers": 0}
 WORDS = {
     "embedded": "words from the small thesaurus inside the package, which knows few words of most texts: a weak attack",
     "local": "words from the files under QRSUPPORT_DATA",

@@ -39,13 +39,13 @@ chapters = ["quantize", "attack"]
 [grid]
 dataset = ["embedded"]
 backbone = ["bert-small"]
-attack = ["pwws"]
+attack = ["pso"]
 variant = ["fp32"]
 [parameters]
 n = 400
 latency_repeats = 10
 [shards]
-pwws = 4
+pso = 4
 """
 SLEEP = """
 rule all:
@@ -110,7 +110,7 @@ def attacked(room: Path) -> dict:
     files = list(pipeline.attack_folder(p).path.iterdir())
     size = sum(f.stat().st_size for f in files) / n
     return {
-        "n": n, "shards": profiles.read(str(room / "small.toml")).shards["pwws"], "cores": os.cpu_count(),
+        "n": n, "shards": profiles.read(str(room / "small.toml")).shards["pso"], "cores": os.cpu_count(),
         "bare": round(bare, 1), "one": round(found["one"], 1), "all": round(found["all"], 1),
         "files": len(files), "bytes_a_record": round(size),
     }  # fmt: skip
