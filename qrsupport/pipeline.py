@@ -271,7 +271,8 @@ def task(p: config.Parameters, name: str, recipe: type | None = None) -> tasks.T
     others = {other: variant(p, other) for other in config.others(p)}
     joint, spared = (tuple(others[other] for other in config.split(names)) for names in (p.joint, p.spare))
     made_by = config.key(tasks.identity(p, name, recipe))
-    return tasks.Task(p, name, variant(p, name), made_by, recipe, joint, spared, others.get(p.ranking))
+    kept = config.run_dir(p) / "answers" / config.key(fine_tuning.hardware())
+    return tasks.Task(p, name, variant(p, name), made_by, recipe, joint, spared, others.get(p.ranking), kept)
 
 
 def _made_from(job: tasks.Task, split: datasets.Split) -> dict:

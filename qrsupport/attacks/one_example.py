@@ -2,6 +2,7 @@
 
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from .. import offline, records
 from ..errors import DependentAnswers
 from ..quantization import classifiers
 from ..records import Status
-from . import attacked_text, faster, goals, ranking, tasks, wiring
+from . import answers, attacked_text, faster, goals, ranking, tasks, wiring
 
 
 class Searcher:
@@ -17,8 +18,9 @@ class Searcher:
 
     def __init__(self, job: tasks.Task, stock: bool = False):
         p = job.p
-        self.task, self.victim, self.stock = job, classifiers.load(job.model), stock
-        others, spared = ([classifiers.load(path) for path in some] for some in (job.others, job.spared))
+        self.task, self.stock = job, stock
+        self.victim = self.load(job.model)
+        others, spared = ([self.load(path) for path in some] for some in (job.others, job.spared))
         several = others or spared
         self.wrapper = goals.Several([self.victim, *others], spared) if several else wiring.Wrapper(self.victim)
         self.words, recipe = tasks.supply(p, job.recipe), job.recipe or wiring.RECIPES[p.attack]
@@ -27,10 +29,14 @@ class Searcher:
         if p.margin or several:
             goals.aim(self.attack, p.margin)
         if p.ranking:
-            ranking.by(self.attack, classifiers.load(job.ranking) if job.ranking else None)
+            ranking.by(self.attack, self.load(job.ranking) if job.ranking else None)
         self.text = attacked_text.AttackedText if stock else attacked_text.Text
         if not stock:
             self.attack = faster.accelerate(self.attack)
+
+    def load(self, path: Path):
+        """The classifier in a folder; it looks up what it answered before where the task says."""
+        return answers.kept(classifiers.load(path), self.task.answers)
 
     def __call__(self, example: tasks.Example) -> records.Record:
         """The example's record; an exception becomes a record with status `error`, but for DependentAnswers."""

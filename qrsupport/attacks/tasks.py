@@ -17,7 +17,7 @@ from ..quantization import batching
 class Task:
     """What a worker needs to know: parameters, the variant and its folder, the records' `made_by`; a recipe of the
     user's own in place of `p.attack`; the folders of further variants that the attack must fool at the same time, of
-    those that it must spare, and of the one by which it ranks words."""
+    those that it must spare, and of the one by which it ranks words; that of answers kept (None: none are)."""
 
     p: config.Parameters
     variant: str
@@ -27,6 +27,7 @@ class Task:
     others: tuple[Path, ...] = ()
     spared: tuple[Path, ...] = ()
     ranking: Path | None = None
+    answers: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
