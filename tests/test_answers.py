@@ -130,7 +130,14 @@ def test_a_row_comes_back_and_one_changed_bit_does_not(key, logits, data):
 @pytest.mark.slow
 def test_records_are_the_same_with_answers_kept(tiny, tmp_path):
     """Attacks that differ in their goal, one after the other and each alone."""
-    aims = [{}, {"margin": 0.3}, {"query_budget": 20}, {"joint": "int8-dynamic"}, {"spare": "int8-dynamic"}, {"ranking": "int8-dynamic"}]
+    aims = [
+        {},
+        {"margin": 0.3},
+        {"query_budget": 20},
+        {"joint": "int8-dynamic"},
+        {"spare": "int8-dynamic"},
+        {"ranking": "int8-dynamic"},
+    ]
     found = {}
     for name in ("together", "alone"):
         for i, aim in enumerate(aims):
