@@ -1,7 +1,9 @@
 """The benchmark compares like with like, and says nothing where the sides differ."""
 
+import dataclasses
+
 import pytest
-from benchmarks import bench, sides
+from benchmarks import bench, kept, sides
 
 from qrsupport.report import tables
 
@@ -48,3 +50,20 @@ def test_all_steps_give_the_same_outcomes(tiny):
     found = bench.steps(tiny, "pwws", 1)
     assert found["identical"] and len(found["steps"]) == 6
     assert tables.bench_steps({"steps": [found]})["in all"][0] == "1.0"
+
+
+def test_the_plans_sequence_has_each_attack_once_and_its_outcomes_are_the_same(tiny):
+    jobs = kept.sequence(tiny)
+    labels = [(label, name) for label, name, _ in jobs]
+    assert len(labels) == len(set(labels)) > 8 and labels[0] == ("textfooler", "fp32")
+    assert ("textfooler, margin 0.3", "fp32") in labels
+    rows = [{"attack": "a", "variant": "fp32", "asked": 3.0, "kept": 1.5, "identical": same} for same in (True, False)]
+    assert tables.bench_kept({"rows": rows})["ratio"].tolist() == ["2.00", "none: outcomes differ"]
+
+
+@pytest.mark.slow
+def test_kept_answers_are_measured_on_equal_outcomes(tiny, monkeypatch):
+    few = [job for job in kept.sequence(tiny) if job[0] in ("textfooler", "textfooler, margin 0.3")]
+    monkeypatch.setattr(kept, "sequence", lambda p: few)
+    rows = kept.measured(dataclasses.replace(tiny, n=2), turns=1)
+    assert [row["identical"] for row in rows] == [True] * len(few) and all(row["asked"] > 0 for row in rows)

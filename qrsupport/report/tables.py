@@ -192,6 +192,14 @@ def bench_cold(found: dict) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["comparison", "cold start, s"])
 
 
+def bench_kept(found: dict) -> pd.DataFrame:
+    """The attacks of `make kept`, in order: seconds with every answer asked, with answers kept, and their ratio."""
+    rows = pd.DataFrame(found["rows"])
+    ratio = [f"{r.asked / r.kept:.2f}" if r.identical else "none: outcomes differ" for r in rows.itertuples()]
+    seconds = {"all asked, s": rows["asked"].map("{:.1f}".format), "kept, s": rows["kept"].map("{:.1f}".format)}
+    return rows[["attack", "variant"]].assign(**seconds, ratio=ratio)
+
+
 def bench_missed(found: dict) -> str:
     """One sentence on the comparisons that miss their target, each with the time above the floor of the same model and
     attack, where it was measured."""
