@@ -65,7 +65,7 @@ def measured(p: config.Parameters, turns: int) -> list[dict]:
             print(said, file=sys.stderr, flush=True)
         same = [before and a == b for before, a, b in zip(same, *outcomes, strict=True)]
     return [
-        {"attack": label, "variant": name, "asked": round(a, 1), "kept": round(b, 1), "identical": equal}
+        {"attack": label, "variant": name, "asked": round(a, 3), "kept": round(b, 3), "identical": equal}
         for (label, name, _), a, b, equal in zip(jobs, total[False], total[True], same, strict=True)
     ]
 
