@@ -57,8 +57,12 @@ def test_the_plans_sequence_has_each_attack_once_and_its_outcomes_are_the_same(t
     labels = [(label, name) for label, name, _ in jobs]
     assert len(labels) == len(set(labels)) > 8 and labels[0] == ("textfooler", "fp32")
     assert ("textfooler, margin 0.3", "fp32") in labels
-    rows = [{"attack": "a", "variant": "fp32", "asked": 3.0, "kept": 1.5, "identical": same} for same in (True, False)]
-    assert tables.bench_kept({"rows": rows})["ratio"].tolist() == ["2.00", "none: outcomes differ"]
+    rows = [
+        {"attack": "a", "variant": "fp32", "asked": 3.0, "model": 2.7, "kept": 1.5, "identical": same}
+        for same in (True, False)
+    ]
+    shown = tables.bench_kept({"rows": rows})
+    assert shown["ratio"].tolist() == ["2.00", "none: outcomes differ"] and shown["in the model"][0] == "90 %"
 
 
 @pytest.mark.slow
@@ -66,4 +70,5 @@ def test_kept_answers_are_measured_on_equal_outcomes(tiny, monkeypatch):
     few = [job for job in kept.sequence(tiny) if job[0] in ("textfooler", "textfooler, margin 0.3")]
     monkeypatch.setattr(kept, "sequence", lambda p: few)
     rows = kept.measured(dataclasses.replace(tiny, n=2), turns=1)
-    assert [row["identical"] for row in rows] == [True] * len(few) and all(row["asked"] > 0 for row in rows)
+    assert [row["identical"] for row in rows] == [True] * len(few)
+    assert all(row["asked"] > row["model"] > 0 and row["kept"] > 0 for row in rows)

@@ -23,7 +23,7 @@ from ..errors import DependentAnswers
 from ..quantization import batching, ensembles, victim
 
 FORMAT = 1
-LIMIT = 2**30
+LIMIT = 2**28
 """Bytes of a file beyond which nothing is added."""
 TOGETHER, EVERY = 256, 1.0
 """Answers that are written together at the latest, and seconds after which fewer are: what an end at any time can lose."""

@@ -193,11 +193,14 @@ def bench_cold(found: dict) -> pd.DataFrame:
 
 
 def bench_kept(found: dict) -> pd.DataFrame:
-    """The attacks of `make kept`, in order: seconds with every answer asked, with answers kept, and their ratio."""
+    """The attacks of `make kept`, in order: seconds with every answer asked, the share of these in the model, seconds with
+    answers kept, and the ratio of the two times."""
     rows = pd.DataFrame(found["rows"])
     ratio = [f"{r.asked / r.kept:.2f}" if r.identical else "none: outcomes differ" for r in rows.itertuples()]
-    seconds = {"all asked, s": rows["asked"].map("{:.1f}".format), "kept, s": rows["kept"].map("{:.1f}".format)}
-    return rows[["attack", "variant"]].assign(**seconds, ratio=ratio)
+    seconds = {name: rows[name].map("{:.1f}".format) for name in ("asked", "kept")}
+    share = [percent(r.model / r.asked, 0) for r in rows.itertuples()]
+    shown = {"all asked, s": seconds["asked"], "in the model": share, "kept, s": seconds["kept"], "ratio": ratio}
+    return rows[["attack", "variant"]].assign(**shown)
 
 
 def bench_missed(found: dict) -> str:

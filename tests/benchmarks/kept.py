@@ -4,15 +4,20 @@ Writes book/results/kept.json; an attack whose outcomes differ says so there.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest import mock
+
+import numpy as np
 
 from qrsupport import config, pipeline, store
 from qrsupport.attacks import one_example, tasks
 from qrsupport.experiments import measure
+from qrsupport.quantization import victim
 from qrsupport.study import plan_file
 
 OUT = "book/results/kept.json"
@@ -37,36 +42,55 @@ def sequence(p: config.Parameters) -> list[tuple[str, str, config.Parameters]]:
     return list(found.values())
 
 
-def turn(jobs, examples: list[tasks.Example], kept: Path | None) -> tuple[list[float], list]:
-    """Seconds and outcomes of each attack on the examples."""
+@contextlib.contextmanager
+def watched():
+    """A list, to which the seconds of each call of a model are added while this lasts."""
+    seconds, own = [], victim.Victim._ask
+
+    def ask(self, ids):
+        started = time.perf_counter()
+        try:
+            return own(self, ids)
+        finally:
+            seconds.append(time.perf_counter() - started)
+
+    with mock.patch.object(victim.Victim, "_ask", ask):
+        yield seconds
+
+
+def turn(jobs, examples: list[tasks.Example], kept: Path | None) -> tuple[np.ndarray, list]:
+    """Seconds of each attack on the examples, shape (attacks, 2): all, and those of them in the model; and its outcomes."""
     seconds, outcomes = [], []
     for _, name, p in jobs:
         search = one_example.Searcher(dataclasses.replace(pipeline.task(p, name), answers=kept))
-        started = time.monotonic()
-        found = [search(example) for example in examples]
-        seconds.append(time.monotonic() - started)
+        with watched() as inside:
+            started = time.perf_counter()
+            found = [search(example) for example in examples]
+            seconds.append((time.perf_counter() - started, sum(inside)))
         outcomes.append([dataclasses.replace(record, timing={}) for record in found])
-    return seconds, outcomes
+    return np.array(seconds), outcomes
 
 
 def measured(p: config.Parameters, turns: int) -> list[dict]:
-    """A row for each attack: seconds without and with answers kept, over all turns, each on `p.n` examples of its own."""
+    """A row for each attack: seconds with every answer `asked`, of these in the `model`, and with answers `kept`, over all
+    turns, each on `p.n` examples of its own."""
     jobs = sequence(p)
     drawn = tasks.examples(pipeline.dataset(p).eval_split(), p.n * turns, p.attack_seed)
-    total, same = {keep: [0.0] * len(jobs) for keep in (False, True)}, [True] * len(jobs)
+    total, same = {keep: np.zeros((len(jobs), 2)) for keep in (False, True)}, [True] * len(jobs)
     for i in range(turns):
         examples, outcomes = drawn[i * p.n : (i + 1) * p.n], []
         for keep in (i % 2 == 1, i % 2 == 0):
             with tempfile.TemporaryDirectory() as room:
                 seconds, found = turn(jobs, examples, Path(room) if keep else None)
-            total[keep] = [a + b for a, b in zip(total[keep], seconds, strict=True)]
+            total[keep] += seconds
             outcomes.append(found)
-            said = f"turn {i + 1} of {turns}, answers {'kept' if keep else 'asked'}: {sum(seconds):.0f} s"
+            said = f"turn {i + 1} of {turns}, answers {'kept' if keep else 'asked'}: {seconds[:, 0].sum():.0f} s"
             print(said, file=sys.stderr, flush=True)
         same = [before and a == b for before, a, b in zip(same, *outcomes, strict=True)]
+    times = np.column_stack([total[False], total[True][:, 0]]).round(3).tolist()
     return [
-        {"attack": label, "variant": name, "asked": round(a, 3), "kept": round(b, 3), "identical": equal}
-        for (label, name, _), a, b, equal in zip(jobs, total[False], total[True], same, strict=True)
+        {"attack": label, "variant": name, "asked": asked, "model": model, "kept": kept, "identical": equal}
+        for (label, name, _), (asked, model, kept), equal in zip(jobs, times, same, strict=True)
     ]
 
 
