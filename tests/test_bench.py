@@ -58,11 +58,21 @@ def test_the_plans_sequence_has_each_attack_once_and_its_outcomes_are_the_same(t
     assert len(labels) == len(set(labels)) > 8 and labels[0] == ("textfooler", "fp32")
     assert ("textfooler, margin 0.3", "fp32") in labels
     rows = [
-        {"attack": "a", "variant": "fp32", "asked": 3.0, "model": 2.7, "kept": 1.5, "identical": same}
+        {
+            "attack": "a",
+            "variant": "fp32",
+            "asked": 3.0,
+            "model": 2.7,
+            "kept": 1.5,
+            "texts": 8,
+            "texts_kept": 2,
+            "identical": same,
+        }
         for same in (True, False)
     ]
     shown = tables.bench_kept({"rows": rows})
-    assert shown["ratio"].tolist() == ["2.00", "none: outcomes differ"] and shown["in the model"][0] == "90 %"
+    assert shown["times as fast"].tolist() == ["2.00", "none: outcomes differ"]
+    assert (shown["in the model"][0], shown["found kept"][0]) == ("90 %", "75 %")
 
 
 @pytest.mark.slow
@@ -72,3 +82,4 @@ def test_kept_answers_are_measured_on_equal_outcomes(tiny, monkeypatch):
     rows = kept.measured(dataclasses.replace(tiny, n=2), turns=1)
     assert [row["identical"] for row in rows] == [True] * len(few)
     assert all(row["asked"] > row["model"] > 0 and row["kept"] > 0 for row in rows)
+    assert all(row["texts_kept"] < row["texts"] for row in rows if "margin" in row["attack"])

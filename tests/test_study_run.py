@@ -124,9 +124,10 @@ def test_published_records_can_be_made_again(place, tmp_path):
     assert found.alike and found.good and len(found.table) == 8 and "8 of 8" in found.said
     assert (found.table["queries"] == found.table["queries again"]).all()
     other = found.table.assign(again="error")
-    assert not check.Check(other, alike=True).good and not check.Check(other, alike=False).good
+    assert not check.Check(other).good and not check.Check(other, ("checkpoint",)).good
     one = found.table.assign(**{"same text": [False] + [True] * 7})  # another text from another checkpoint is no fault
-    assert not check.Check(one, alike=True).good and check.Check(one, alike=False).good
+    assert not check.Check(one).good and check.Check(one, ("resources",)).good
+    assert "the sentence encoder are others" in check.Check(one, ("resources",)).said
     with pytest.raises(NoRecords, match="a-s1"):
         check.check(plan.unit("a-s1"), out, tmp_path, 4)
 

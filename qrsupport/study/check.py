@@ -11,19 +11,29 @@ from ..errors import NoRecords
 from . import plan_file, published, read, status
 
 NAMES = ["variant", "example", "published", "again", "same text", "queries", "queries again"]
+MADE_FROM = {
+    "checkpoint": "fine-tuning gave another checkpoint",
+    "resources": "the words or the sentence encoder are others (`qrsupport fetch use-multilingual-v3` brings the encoder)",
+}
+"""What outcomes depend on, and what to say where it is not as published."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """`table`: one row an example and variant (`NAMES`); `alike`: whether fine-tuning gave the published checkpoint."""
+    """`table`: one row an example and variant (`NAMES`); `differs`: of `MADE_FROM`, what is not as published here."""
 
     table: pd.DataFrame
-    alike: bool
+    differs: tuple[str, ...] = ()
+
+    @property
+    def alike(self) -> bool:
+        """Whether fine-tuning gave the published checkpoint, and the words and the sentence encoder are those of then."""
+        return not self.differs
 
     @property
     def good(self) -> bool:
-        """From the same checkpoint: every outcome the same.  Else: for each variant, an accuracy within the interval of
-        the published one."""
+        """Made from the same: every outcome the same.  Else: for each variant, an accuracy within the interval of the
+        published one."""
         same = (self.table["published"] == self.table["again"]) & self.table["same text"]
         if self.alike:
             return bool(same.all())
@@ -32,7 +42,7 @@ class Check:
     @property
     def said(self) -> str:
         equal = int((self.table["published"] == self.table["again"]).sum())
-        from_ = "the published checkpoint was made again, byte for byte" if self.alike else "fine-tuning gave another checkpoint"
+        from_ = "; ".join(MADE_FROM[name] for name in self.differs) or "the published checkpoint was made again, byte for byte"
         return f"{equal} of {len(self.table)} outcomes are as published; {from_}: {'good' if self.good else 'NOT as published'}"
 
 
@@ -58,5 +68,9 @@ def check(unit: plan_file.Unit, folder: Path, run_dir: Path, n: int) -> Check:
             row = mine.loc[r.example]
             text = published.digest(r.perturbed) == row["perturbed"]
             found.append([variant, r.example, row["status"], r.status.value, text, row["queries"], r.queries])
-    weights = store.sha256(pipeline.checkpoint(p) / "model.safetensors")
-    return Check(pd.DataFrame(found, columns=NAMES), weights == about["checkpoints"].get("base"))
+    here = {
+        "checkpoint": store.sha256(pipeline.checkpoint(p) / "model.safetensors"),
+        "resources": pipeline.attack_folder(p, step.variants[0]).depends()["resources"],
+    }
+    then = {"checkpoint": about["checkpoints"].get("base"), "resources": about["resources"].get(step.label)}
+    return Check(pd.DataFrame(found, columns=NAMES), tuple(name for name in MADE_FROM if here[name] != then[name]))

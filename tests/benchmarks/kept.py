@@ -44,39 +44,44 @@ def sequence(p: config.Parameters) -> list[tuple[str, str, config.Parameters]]:
 
 @contextlib.contextmanager
 def watched():
-    """A list, to which the seconds of each call of a model are added while this lasts."""
-    seconds, own = [], victim.Victim._ask
+    """Two lists to which, while this lasts, the seconds of each call of a model and the number of texts asked are added."""
+    seconds, texts, call, ask = [], [], victim.Victim.__call__, victim.Victim._ask
 
-    def ask(self, ids):
+    def called(self, some):
+        texts.append(len(some))
+        return call(self, some)
+
+    def asked(self, ids):
         started = time.perf_counter()
         try:
-            return own(self, ids)
+            return ask(self, ids)
         finally:
             seconds.append(time.perf_counter() - started)
 
-    with mock.patch.object(victim.Victim, "_ask", ask):
-        yield seconds
+    with mock.patch.multiple(victim.Victim, __call__=called, _ask=asked):
+        yield seconds, texts
 
 
 def turn(jobs, examples: list[tasks.Example], kept: Path | None) -> tuple[np.ndarray, list]:
-    """Seconds of each attack on the examples, shape (attacks, 2): all, and those of them in the model; and its outcomes."""
-    seconds, outcomes = [], []
+    """Of each attack on the examples, shape (attacks, 3): seconds, those of them in the model, texts that the model was asked;
+    and its outcomes."""
+    measures, outcomes = [], []
     for _, name, p in jobs:
         search = one_example.Searcher(dataclasses.replace(pipeline.task(p, name), answers=kept))
-        with watched() as inside:
+        with watched() as (inside, texts):
             started = time.perf_counter()
             found = [search(example) for example in examples]
-            seconds.append((time.perf_counter() - started, sum(inside)))
+            measures.append((time.perf_counter() - started, sum(inside), sum(texts)))
         outcomes.append([dataclasses.replace(record, timing={}) for record in found])
-    return np.array(seconds), outcomes
+    return np.array(measures), outcomes
 
 
 def measured(p: config.Parameters, turns: int) -> list[dict]:
-    """A row for each attack: seconds with every answer `asked`, of these in the `model`, and with answers `kept`, over all
-    turns, each on `p.n` examples of its own."""
+    """A row for each attack: seconds with every answer `asked`, of these in the `model`, and with answers `kept`; `texts` and
+    `texts_kept`, those that the model was asked then; over all turns, each on `p.n` examples of its own."""
     jobs = sequence(p)
     drawn = tasks.examples(pipeline.dataset(p).eval_split(), p.n * turns, p.attack_seed)
-    total, same = {keep: np.zeros((len(jobs), 2)) for keep in (False, True)}, [True] * len(jobs)
+    total, same = {keep: np.zeros((len(jobs), 3)) for keep in (False, True)}, [True] * len(jobs)
     for i in range(turns):
         examples, outcomes = drawn[i * p.n : (i + 1) * p.n], []
         for keep in (i % 2 == 1, i % 2 == 0):
@@ -87,11 +92,11 @@ def measured(p: config.Parameters, turns: int) -> list[dict]:
             said = f"turn {i + 1} of {turns}, answers {'kept' if keep else 'asked'}: {seconds[:, 0].sum():.0f} s"
             print(said, file=sys.stderr, flush=True)
         same = [before and a == b for before, a, b in zip(same, *outcomes, strict=True)]
-    times = np.column_stack([total[False], total[True][:, 0]]).round(3).tolist()
     return [
-        {"attack": label, "variant": name, "asked": asked, "model": model, "kept": kept, "identical": equal}
-        for (label, name, _), (asked, model, kept), equal in zip(jobs, times, same, strict=True)
-    ]
+        {"attack": label, "variant": name, "identical": equal, "asked": round(a[0], 3), "model": round(a[1], 3),
+         "kept": round(b[0], 3), "texts": int(a[2]), "texts_kept": int(b[2])}
+        for (label, name, _), a, b, equal in zip(jobs, total[False].tolist(), total[True].tolist(), same, strict=True)
+    ]  # fmt: skip
 
 
 def main():
