@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from benchmarks import bench, kept, sides
 
+from qrsupport.attacks import answers
 from qrsupport.report import tables
 
 
@@ -79,7 +80,9 @@ def test_the_plans_sequence_has_each_attack_once_and_its_outcomes_are_the_same(t
 def test_kept_answers_are_measured_on_equal_outcomes(tiny, monkeypatch):
     few = [job for job in kept.sequence(tiny) if job[0] in ("textfooler", "textfooler, margin 0.3")]
     monkeypatch.setattr(kept, "sequence", lambda p: few)
+    monkeypatch.setattr(answers, "EVERY", 0.0)  # these attacks are over before a second is
     rows = kept.measured(dataclasses.replace(tiny, n=2), turns=1)
     assert [row["identical"] for row in rows] == [True] * len(few)
     assert all(row["asked"] > row["model"] > 0 and row["kept"] > 0 for row in rows)
-    assert all(row["texts_kept"] < row["texts"] for row in rows if "margin" in row["attack"])
+    again = [row for row in rows if "margin" in row["attack"]]
+    assert sum(row["texts_kept"] for row in again) < sum(row["texts"] for row in again), rows
