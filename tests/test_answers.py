@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qrsupport import config, pipeline
+from qrsupport import config, pipeline, project
 from qrsupport.attacks import answers
 from qrsupport.errors import DependentAnswers
 from qrsupport.quantization import victim
@@ -84,7 +84,10 @@ def test_a_damaged_row_is_asked_again(model, tmp_path, never):
     right = first(TEXTS)
     with sqlite3.connect(ended(first)) as base:
         base.execute("UPDATE answers SET logits = zeroblob(length(logits))")
-    assert np.array_equal(answers.Kept(model, tmp_path)(TEXTS), right) and model.asked == 8
+    second = answers.Kept(model, tmp_path)
+    assert np.array_equal(second(TEXTS), right) and model.asked == 8
+    ended(second)
+    assert np.array_equal(answers.Kept(model, tmp_path)(TEXTS), right) and model.asked == 8, "made good"
 
 
 def test_a_wrong_answer_that_is_drawn_ends_the_run(model, tmp_path, monkeypatch):
@@ -152,3 +155,9 @@ def test_records_are_the_same_with_answers_kept(tiny, tmp_path):
             found[name, i] = [line.partition('"timing"')[0] for line in lines]
     assert len(found["together", 0]) == 6
     assert all(found["together", i] == found["alone", i] for i in range(len(aims)))
+
+
+def test_the_page_says_the_limits_that_hold():
+    said = (project.folder() / "book" / "engine.md").read_text("utf-8")
+    assert f"grows to {answers.LIMIT // 2**20} MB" in said
+    assert victim.ONE_IN == 100 and "One answer in a hundred is asked again" in said

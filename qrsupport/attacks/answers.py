@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +33,14 @@ PATIENCE = 5.0
 
 def kept(model, folder: Path | None):
     """The classifier `model`, or the ensemble of its members, with what it answered kept in `folder`; None: kept nowhere."""
-    if folder is None:
-        return model
+    return model if folder is None else each(model, lambda member: Kept(member, folder))
+
+
+def each(model, wrapped: Callable):
+    """`wrapped(model)`, of an ensemble the ensemble of its members, each `wrapped`."""
     if isinstance(model, ensembles.Ensemble):
-        return ensembles.Ensemble(model.path, model.rule, [Kept(m, folder) for m in model.members], model.seed)
-    return Kept(model, folder)
+        return ensembles.Ensemble(model.path, model.rule, list(map(wrapped, model.members)), model.seed)
+    return wrapped(model)
 
 
 class Kept:
@@ -100,7 +103,7 @@ class Kept:
     def _write(self, base: sqlite3.Connection, rows: list) -> None:
         if self.file.stat().st_size < LIMIT:
             with base:
-                base.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?)", rows)
+                base.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
 
     def _open(self) -> sqlite3.Connection | None:
         """The file, made if need be; None where there can be none."""

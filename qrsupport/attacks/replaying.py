@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import catalog, records
 from ..data import datasets
-from ..quantization import classifiers, ensembles, victim
+from ..quantization import classifiers, victim
 from ..records import Replay
 from . import tasks
+from .answers import each
 
 AT_ONCE = 64
 """Records written together: what a stop can lose."""
@@ -20,6 +21,7 @@ class Remembering:
     """A classifier that is asked a text once a process.
 
     Most of a source's adversarial set are unchanged texts, which stand in the evaluation split and in other sources' sets.
+    What attacks keep (`answers.Kept`) is not read here: a replay that asks anew is what checks an attack's answers.
     """
 
     def __init__(self, model: victim.Victim):
@@ -40,9 +42,7 @@ _one = lru_cache(classifiers.OPEN)(Remembering)
 
 def remembering(model):
     """The classifier `model`, or the ensemble of its members, as `Remembering`."""
-    if isinstance(model, ensembles.Ensemble):
-        return ensembles.Ensemble(model.path, model.rule, [_one(member) for member in model.members], model.seed)
-    return _one(model)
+    return each(model, _one)
 
 
 def predictions(model, dataset: datasets.Dataset, variant: str) -> dict:
