@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import config, records, store
+from . import config, recorded, store
 from .errors import StaleArtefact, UnknownName
 
 DAY, HOUR, MINUTE = 86400, 3600, 60
@@ -49,7 +49,7 @@ def _entry(run: Path, path: Path) -> Entry:
 
 
 def _count(path: Path) -> int:
-    files = [path / name for name in (records.RECORDS, records.JOURNAL)]
+    files = [path / name for name in (recorded.RECORDS, recorded.JOURNAL)]
     return sum(file.read_bytes().count(b"\n") for file in files if file.is_file())
 
 

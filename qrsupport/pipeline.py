@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from . import catalog, config, provenance, records, store
+from . import catalog, config, provenance, recorded, records, store
 from .attacks import replaying, running, tasks
 from .data import datasets
 from .errors import BadParameter, CannotRun, NoRecords, UnknownName
@@ -204,11 +204,11 @@ def training_attack(p: config.Parameters, progress: bool = True) -> list[records
 
 def attack_folder(
     p: config.Parameters, variant: str | None = None, recipe: type | None = None, stage: str = "attacks"
-) -> records.Folder:
+) -> recorded.Folder:
     """Where the records of an attack lie, or would."""
     p, recipe = tasks.settled(tasks.aimed(p, variant or p.variant), recipe)
     made_by = config.key(tasks.identity(p, variant or p.variant, recipe))
-    return records.Folder(config.run_dir(p) / stage / tasks.name(p, variant or p.variant, p.attack, made_by))
+    return recorded.Folder(config.run_dir(p) / stage / tasks.name(p, variant or p.variant, p.attack, made_by))
 
 
 def read(p: config.Parameters, variant: str | None = None, recipe: type | None = None) -> list[records.Record]:
@@ -320,9 +320,9 @@ def clean(p: config.Parameters, name: str) -> dict:
     def build(room: Path) -> None:
         about = {"dataset": splits.name, "backbone": p.backbone, "seed": p.seed, "variant": name}
         found = replaying.predictions(classifiers.load(folder), splits, name)
-        store.write_json(room / records.PREDICTIONS, about | found)
+        store.write_json(room / recorded.PREDICTIONS, about | found)
 
-    return records.read_clean(store.made(clean_folder(p, name), depends, build))
+    return recorded.read_clean(store.made(clean_folder(p, name), depends, build))
 
 
 def clean_folder(p: config.Parameters, name: str) -> Path:
@@ -376,19 +376,19 @@ def matrix(p: config.Parameters, sources, targets) -> list[records.Replay]:
     return [r for source in sources for target in targets for r in replay(p, source, target)]
 
 
-def replay_folder(p: config.Parameters, source: str, target: str) -> records.Folder:
+def replay_folder(p: config.Parameters, source: str, target: str) -> recorded.Folder:
     """Where replays lie."""
     q, recipe = tasks.settled(tasks.aimed(p, source))
     made_by = config.key(_sides(q, source, target, recipe))
     name = tasks.name(q, source, "to", target, q.attack, made_by)
-    return records.Folder(config.run_dir(p) / "replays" / name, records.Replay)
+    return recorded.Folder(config.run_dir(p) / "replays" / name, records.Replay)
 
 
 def _sides(p: config.Parameters, source: str, target: str, recipe: type | None) -> dict:
     return {"source": tasks.identity(p, source, recipe), "target": config.identity(p, target)}
 
 
-def _replayed_from(p: config.Parameters, source: str, target: str, attacked: records.Folder) -> dict:
+def _replayed_from(p: config.Parameters, source: str, target: str, attacked: recorded.Folder) -> dict:
     """What replays are made from."""
     q, recipe = tasks.settled(tasks.aimed(p, source))
     return {

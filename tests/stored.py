@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from qrsupport import records
+from qrsupport import recorded, records
 
 
 def all_records(run_dir, kind=records.Record):
     """Every record (or replay), folder by folder."""
-    return [r for folder in records.folders(run_dir, kind) for r in folder.load()]
+    return [r for folder in recorded.folders(run_dir, kind) for r in folder.load()]
 
 
 def all_clean(run_dir):
     """The clean predictions of every variant."""
-    return [records.read_clean(f.parent) for f in sorted(Path(run_dir).glob(f"clean/*/{records.PREDICTIONS}"))]
+    return [recorded.read_clean(f.parent) for f in sorted(Path(run_dir).glob(f"clean/*/{recorded.PREDICTIONS}"))]

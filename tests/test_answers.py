@@ -12,7 +12,7 @@ from qrsupport import config, pipeline, project
 from qrsupport.attacks import answers
 from qrsupport.errors import DependentAnswers
 from qrsupport.quantization import victim
-from qrsupport.records import RECORDS
+from qrsupport.recorded import RECORDS
 
 TEXTS = ["a lovely film", "a dull and tedious film", "", "\ud800 half a pair", "a lovely film"]
 

@@ -14,7 +14,7 @@ from qrsupport.attacks import running, tasks
 from qrsupport.data import datasets
 from qrsupport.errors import DependentAnswers, MissingResource
 from qrsupport.quantization import batching, classifiers, controls, export, precisions, victim
-from qrsupport.records import Folder
+from qrsupport.recorded import Folder
 from qrsupport.training import pretrained
 
 LENGTHS, SIZES = range(3, 65), range(1, 33)

@@ -17,7 +17,7 @@ import pytest
 from stored import all_records
 from test_grid import MINI, content
 
-from qrsupport.records import Folder
+from qrsupport.recorded import Folder
 
 COMMANDS = ("srun", "sbatch", "squeue", "sinfo", "scontrol", "scancel", "sacct")
 DAEMONS = ("munged", "slurmctld", "slurmd")

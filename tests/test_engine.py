@@ -10,12 +10,13 @@ import types
 import numpy as np
 import pytest
 
-from qrsupport import config, pipeline, records
+from qrsupport import config, pipeline, recorded, records
 from qrsupport.attacks import faster, one_example, tasks, workers
 from qrsupport.data import datasets
 from qrsupport.errors import AttackFailures, NoNetwork, UnknownName
 from qrsupport.lexicons import universal
-from qrsupport.records import Folder, Status
+from qrsupport.recorded import Folder
+from qrsupport.records import Status
 from qrsupport.training import pretrained
 
 from textattack import Attack  # isort: skip
@@ -134,11 +135,11 @@ def test_workers_order_and_interruption_change_nothing(p, tmp_path):
     few = attacked(dataclasses.replace(moved, n=3))
     journal = Folder(few)
     kept = journal.load()
-    (few / records.RECORDS).unlink()
+    (few / recorded.RECORDS).unlink()
     for record in (kept[2], kept[0]):  # as after a kill: two of three in the journal, out of order
         journal.append(record)
     path = attacked(moved)
-    assert content(path) == whole and not (path / records.JOURNAL).exists()
+    assert content(path) == whole and not (path / recorded.JOURNAL).exists()
     assert len({r.position for r in Folder(path).load()}) == p.n
 
 

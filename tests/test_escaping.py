@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qrsupport.records import Folder, Record, Status
+from qrsupport.recorded import Folder
+from qrsupport.records import Record, Status
 
 ROOT = Path(__file__).parents[1]
 CONTROLS = "nul\0 esc\x1b[31m bell\x07 bidi\u202ereversed\u2066 zero\u200bwidth"
@@ -23,8 +24,8 @@ NASTY = [
     CONTROLS,
     "\ud800 lone surrogate",
 ]
-CELL = """from qrsupport import records; from qrsupport.report import show as report
-found = records.Folder({folder!r}).load()
+CELL = """from qrsupport import recorded; from qrsupport.report import show as report
+found = recorded.Folder({folder!r}).load()
 report.diff_table(found, len(found))"""
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from qrsupport import config, pipeline, profiles, project, records, store
+from qrsupport import config, pipeline, profiles, project, recorded, store
 from qrsupport.book import chapters
 from qrsupport.data import embedded
 from qrsupport.errors import QRError
@@ -71,9 +71,9 @@ READERS = {
     "table.pkl": published.sememe_table,
     "vectors.zip": archive,
     "meta.json": lambda f: (store.meta(f.parent), store.stale(f.parent, {}), store.intact(f.parent)),
-    "records.jsonl": lambda f: records.Folder(f.parent).load(),
-    "journal.jsonl": lambda f: records.Folder(f.parent).load(),
-    "predictions.json": lambda f: records.read_clean(f.parent),
+    "records.jsonl": lambda f: recorded.Folder(f.parent).load(),
+    "journal.jsonl": lambda f: recorded.Folder(f.parent).load(),
+    "predictions.json": lambda f: recorded.read_clean(f.parent),
     "measures.json": published_variants.read,
     "lexicon.tsv": lambda f: embedded.parse_lexicon(f.read_text("utf-8", "replace")),
     "config.json": lambda f: backbones.check(config.Parameters(backbone=str(f.parent))),
@@ -96,8 +96,8 @@ def test_every_meta(content, lines):
     with a_file("meta.json", json.dumps(content).encode()) as file:
         (file.parent / "records.jsonl").write_text(lines)
         for use in (
-            lambda: records.Folder(file.parent).load(),
-            lambda: records.Folder(file.parent).open({}),
+            lambda: recorded.Folder(file.parent).load(),
+            lambda: recorded.Folder(file.parent).open({}),
             lambda: store.stale(file.parent, {}),
             lambda: store.meta(file.parent),
         ):

@@ -14,7 +14,8 @@ from qrsupport.attacks import one_example, parts, recipes, tasks, wiring
 from qrsupport.data import datasets
 from qrsupport.errors import BadParameter, CannotRun, MissingResource, NoNetwork, UnknownName
 from qrsupport.lexicons import resources, tagging
-from qrsupport.records import Folder, Status
+from qrsupport.recorded import Folder
+from qrsupport.records import Status
 
 from textattack import Attack, attack_recipes  # isort: skip
 from textattack.attack_recipes import AttackRecipe  # isort: skip

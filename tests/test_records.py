@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stored import all_records
 
-from qrsupport import config, records
+from qrsupport import config, recorded, records
 from qrsupport.analysis import runs
 from qrsupport.errors import NoRecords, StaleArtefact
-from qrsupport.records import Folder, Record, Status
+from qrsupport.recorded import Folder
+from qrsupport.records import Record, Status
 
 
 def record(position, **changes):
@@ -40,7 +41,7 @@ def test_records_come_back_by_position_whatever_the_order(tmp_path):
     in_journal = folder.load()
     folder.close()
     assert [r.position for r in folder.load()] == [0, 1, 2] and folder.load() == in_journal
-    assert not (tmp_path / records.JOURNAL).exists()
+    assert not (tmp_path / recorded.JOURNAL).exists()
 
 
 def test_the_bytes_do_not_depend_on_order_or_on_stops(tmp_path):
@@ -51,7 +52,7 @@ def test_the_bytes_do_not_depend_on_order_or_on_stops(tmp_path):
         for position in order:
             folder.append(record(position))
         folder.close()
-        content.append((tmp_path / name / records.RECORDS).read_bytes())
+        content.append((tmp_path / name / recorded.RECORDS).read_bytes())
     assert content[0] == content[2] != content[1]
 
 
@@ -59,7 +60,7 @@ def test_a_half_written_line_is_dropped_and_its_example_runs_again(tmp_path):
     folder = Folder(tmp_path)
     folder.open({})
     folder.append(record(0))
-    with open(tmp_path / records.JOURNAL, "a") as f:
+    with open(tmp_path / recorded.JOURNAL, "a") as f:
         f.write(records.to_line(record(1))[:40])
     assert [r.position for r in folder.load()] == [0]
     folder.open({})
@@ -99,7 +100,7 @@ def test_a_move_aside_that_was_stopped_is_gone_on_with(tmp_path, monkeypatch):
         real(source, target)
         raise Killed
 
-    monkeypatch.setattr(records.os, "replace", stop)
+    monkeypatch.setattr(recorded.os, "replace", stop)
     with pytest.raises(Killed):
         folder.open({"a": 2})
     monkeypatch.undo()
@@ -118,7 +119,7 @@ def closed(path, n=3):
 
 
 def lines(folder):
-    return (folder.path / records.RECORDS).read_text().splitlines(keepends=True)
+    return (folder.path / recorded.RECORDS).read_text().splitlines(keepends=True)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def lines(folder):
 )
 def test_records_that_were_altered_are_refused_by_name(tmp_path, harm):
     folder = closed(tmp_path / "attacks" / "one")
-    file = folder.path / records.RECORDS
+    file = folder.path / recorded.RECORDS
     file.write_text("".join(harm(lines(folder)))) if harm else file.unlink()
     for reader in (folder.load, folder.close, lambda: all_records(tmp_path)):
         with pytest.raises(StaleArtefact, match=r"records\.jsonl .*3 written"):
@@ -151,7 +152,7 @@ def test_records_without_what_made_them_are_refused_and_set_aside_by_the_next_ru
         folder.load()
     folder.open({"a": 1})
     assert folder.load() == [] and "meta.json" in capsys.readouterr().err
-    assert (tmp_path / "superseded-1" / records.RECORDS).exists()
+    assert (tmp_path / "superseded-1" / recorded.RECORDS).exists()
 
 
 class Killed(BaseException):
@@ -203,7 +204,7 @@ def test_a_run_that_goes_on_is_checked_again_at_its_end(tmp_path):
     folder.append(record(3))
     assert len(folder.load()) == 4
     folder.close()
-    (tmp_path / records.RECORDS).write_text("".join(lines(folder)[:3]))  # what the first run's end left
+    (tmp_path / recorded.RECORDS).write_text("".join(lines(folder)[:3]))  # what the first run's end left
     with pytest.raises(StaleArtefact, match="3 records of 4 written"):
         folder.load()
 
@@ -213,7 +214,7 @@ def test_a_damaged_line_is_named(tmp_path):
     folder.open({})
     folder.append(record(0))
     folder.close()
-    (tmp_path / records.RECORDS).write_text(records.to_line(record(0)) + '\n{"example": 1}\n')
+    (tmp_path / recorded.RECORDS).write_text(records.to_line(record(0)) + '\n{"example": 1}\n')
     with pytest.raises(StaleArtefact, match="records.jsonl, line 2"):
         folder.load()
 

@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner
 from stored import all_records
 
-from qrsupport import catalog, cli, config, holdings, records, store
+from qrsupport import catalog, cli, config, holdings, recorded, store
 from qrsupport.analysis import export_tables, metrics, runs
 from qrsupport.errors import BadParameter, NoRecords, QRError, UnknownName
-from qrsupport.records import Folder, Record, Replay, Status
+from qrsupport.recorded import Folder
+from qrsupport.records import Record, Replay, Status
 from qrsupport.report import show
 
 TEXTS = ["=cmd|' /C calc'!A0", 'a "quoted", text\nof two lines', "naïve 电影 \U0001f44d", "'tis", "lone \ud800", "\ttab"]
@@ -130,7 +131,7 @@ def test_runs_lists_and_removes_only_what_is_named(tmp_path):
 
 def test_runs_shows_what_was_set_aside(tmp_path):
     stored(tmp_path)
-    folder = records.folders(tmp_path)[0]
+    folder = recorded.folders(tmp_path)[0]
     folder.open({"parameters": {}, "code": {"search": "x"}})
     names = [e.name for e in holdings.entries(tmp_path)]
     assert f"attacks/{folder.path.name}/superseded-1" in names

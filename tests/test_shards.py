@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from qrsupport import config, pipeline, records
+from qrsupport import config, pipeline, recorded, records
 from qrsupport.attacks import running
 from qrsupport.errors import BadParameter
 
@@ -27,7 +27,7 @@ def p(tiny, tmp_path):
 
 def bytes_of(p):
     """The records' file without their timing."""
-    lines = (pipeline.attack_folder(p).path / records.RECORDS).read_text().splitlines()
+    lines = (pipeline.attack_folder(p).path / recorded.RECORDS).read_text().splitlines()
     return [json.dumps(json.loads(line) | {"timing": {}}) for line in lines]
 
 
@@ -51,7 +51,7 @@ def test_shards_are_one_run(p, whole, order, monkeypatch):
     monkeypatch.setattr(running, "outcomes", lambda task, todo: asked.extend(todo) or ())
     found = pipeline.attack(p, progress=False)
     assert not asked and len(found) == 8 and bytes_of(p) == whole
-    assert not (pipeline.attack_folder(p).path / records.SHARDS).exists()
+    assert not (pipeline.attack_folder(p).path / recorded.SHARDS).exists()
 
 
 def test_what_no_shard_made_is_attacked(p, whole):
@@ -59,17 +59,17 @@ def test_what_no_shard_made_is_attacked(p, whole):
     unfinished = pipeline.attack_folder(p).shard(1, OF)
     unfinished.open(pipeline.attack_folder(p).shard(2, OF).depends())
     record = run(dataclasses.replace(p, run_dir=p.run_dir, n=1), 1)[0]
-    os.replace(unfinished.path / records.RECORDS, unfinished.path / records.JOURNAL)  # as a kill leaves it
+    os.replace(unfinished.path / recorded.RECORDS, unfinished.path / recorded.JOURNAL)  # as a kill leaves it
     meta = json.loads((unfinished.path / "meta.json").read_text())
     (unfinished.path / "meta.json").write_text(json.dumps({k: v for k, v in meta.items() if k != "records"}))
-    with open(unfinished.path / records.JOURNAL, "a") as f:
+    with open(unfinished.path / recorded.JOURNAL, "a") as f:
         f.write('{"example": "half')
     found = pipeline.attack(p, progress=False)
     assert found[0] == record and bytes_of(p) == whole
-    assert os.listdir(pipeline.attack_folder(p).path / records.SHARDS) == [f"1-of-{OF}"], "one is still being filled"
+    assert os.listdir(pipeline.attack_folder(p).path / recorded.SHARDS) == [f"1-of-{OF}"], "one is still being filled"
     assert run(p, 1) == [record], "which makes nothing that the whole has"
     pipeline.attack(p, progress=False)
-    assert not (pipeline.attack_folder(p).path / records.SHARDS).exists() and bytes_of(p) == whole
+    assert not (pipeline.attack_folder(p).path / recorded.SHARDS).exists() and bytes_of(p) == whole
 
 
 def test_a_shard_of_something_else_is_not_taken_over(p, whole, capsys):
@@ -82,18 +82,18 @@ def test_a_shard_of_something_else_is_not_taken_over(p, whole, capsys):
     (other / "meta.json").write_text(json.dumps(meta))
     (other / "meta.json").write_text(json.dumps(meta | {"records": {}}))
     content = [dataclasses.replace(r, status=records.Status.skipped) for r in shard.load()]
-    (other / records.RECORDS).write_text("".join(records.to_line(r) + "\n" for r in content))
+    (other / recorded.RECORDS).write_text("".join(records.to_line(r) + "\n" for r in content))
     pipeline.attack(p, progress=False)
     assert bytes_of(p) == whole
     run(p, 2)
     assert "made again" in capsys.readouterr().err and (other / "superseded-1").is_dir()
     pipeline.attack(p, progress=False)
-    assert bytes_of(p) == whole and (other / "superseded-1" / records.RECORDS).exists(), "superseded records stay"
+    assert bytes_of(p) == whole and (other / "superseded-1" / recorded.RECORDS).exists(), "superseded records stay"
 
 
 def test_a_damaged_shard_is_made_again(p, whole):
     run(p, 1)
-    file = pipeline.attack_folder(p).shard(1, OF).path / records.RECORDS
+    file = pipeline.attack_folder(p).shard(1, OF).path / recorded.RECORDS
     file.write_text(file.read_text().replace("the", "teh", 1))
     pipeline.attack(p, progress=False)
     assert bytes_of(p) == whole

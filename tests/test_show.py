@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from qrsupport.analysis import metrics
 from qrsupport.errors import NoRecords
-from qrsupport.records import Folder, Record, Replay, Status
+from qrsupport.recorded import Folder
+from qrsupport.records import Record, Replay, Status
 from qrsupport.report import show, tables
 
 NASTY = {

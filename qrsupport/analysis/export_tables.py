@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import config, records, store
+from .. import config, recorded, records, store
 from ..errors import NoRecords
 
 MARKED = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -39,8 +39,8 @@ def export(run_dir: Path, out: Path) -> list[Path]:
     StaleArtefact for a file that was altered, StorageError if `out` refuses.
     """
     tables = {
-        "records": recorded(run_dir, records.Record),
-        "replays": recorded(run_dir, records.Replay),
+        "records": rows_of(run_dir, records.Record),
+        "replays": rows_of(run_dir, records.Replay),
         "clean": clean(run_dir),
     }
     if not any(map(len, tables.values())):
@@ -54,11 +54,11 @@ def export(run_dir: Path, out: Path) -> list[Path]:
     return [*files, Path(out) / "README.md"]
 
 
-def recorded(run_dir: Path, kind: type) -> pd.DataFrame:
+def rows_of(run_dir: Path, kind: type) -> pd.DataFrame:
     """One row a record or replay: its fields, the run's parameters, `path`."""
     names = [f.name for f in dataclasses.fields(kind) if f.name not in (records.GIVEN, "timing")]
     rows = []
-    for folder in records.folders(run_dir, kind):
+    for folder in recorded.folders(run_dir, kind):
         given = {"path": str(folder.path.relative_to(run_dir))} | _flat(folder.depends().get("parameters", {}))
         for r in folder.load():
             own = {name: getattr(r, name) for name in names} | {"status": r.status.value}
@@ -70,7 +70,7 @@ def clean(run_dir: Path) -> pd.DataFrame:
     """One row an example of the evaluation split and variant."""
     rows = []
     for file in sorted(Path(run_dir).glob("clean/*/predictions.json")):
-        found, p = records.read_clean(file.parent), store.intact(file.parent)["depends"]["parameters"]
+        found, p = recorded.read_clean(file.parent), store.intact(file.parent)["depends"]["parameters"]
         fixed = {name: found[name] for name in ("dataset", "backbone", "seed", "variant", "split", "execution")}
         fixed = p | fixed | {"path": str(file.parent.relative_to(run_dir))}
         answers = zip(found["ids"], found["labels"], found["predicted"], strict=True)

@@ -110,7 +110,7 @@ def outcomes_recovery(replays: pd.DataFrame, source: str = "fp32") -> pd.DataFra
 
 
 def outcomes_clean(predictions) -> pd.DataFrame:
-    """From clean predictions (`records.read_clean`): the whole evaluation split, no attack (resources and attack are empty)."""
+    """From clean predictions (`recorded.read_clean`): the whole evaluation split, no attack (resources and attack are empty)."""
     parts = []
     for p in predictions:
         fixed = {"setting": ""} | {name: p[name] for name in (*MODEL, "variant") if name in p}

@@ -125,7 +125,7 @@ def budget_curve(df: pd.DataFrame, budgets) -> pd.DataFrame:
 
 
 def clean(predictions) -> pd.DataFrame:
-    """From clean predictions (`records.read_clean`), one row a dataset, backbone, seed and variant.
+    """From clean predictions (`recorded.read_clean`), one row a dataset, backbone, seed and variant.
 
     `accuracy` on the whole evaluation split, `agreement` of labels with fp32 (NaN without fp32), bytes.
     """

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from .. import catalog, config, records, schema, store
+from .. import catalog, config, recorded, records, schema, store
 from ..errors import NoRecords
 
 MODEL = ("dataset", "backbone", "seed")
@@ -35,7 +35,7 @@ def load(run_dir: Path, setting: str = "") -> tuple[list[records.Record], list[r
         [(p, content) for p, content in part if all(_has(one, wanted) for one in p.values())]
         for part in (_stored(run, records.Record), _stored(run, records.Replay), _clean(run))
     ]
-    for (stage, kind), part in zip(records.STAGES.items(), found, strict=False):
+    for (stage, kind), part in zip(recorded.STAGES.items(), found, strict=False):
         if not any(content for _, content in part):
             with_these = f" with {setting}" if setting else ""
             raise NoRecords(
@@ -49,7 +49,7 @@ def load(run_dir: Path, setting: str = "") -> tuple[list[records.Record], list[r
 def _stored(run: Path, kind: type) -> list[tuple[dict, list]]:
     """(parameters of the source or, for replays, source and target; records) of each folder."""
     found = []
-    for folder in records.folders(run, kind):
+    for folder in recorded.folders(run, kind):
         p = _parameters(folder.depends())
         sides = {side: p[side] if isinstance(p.get(side), dict) else {} for side in ("source", "target")}
         found.append((sides if kind is records.Replay else {"source": p}, folder.load()))
@@ -58,7 +58,7 @@ def _stored(run: Path, kind: type) -> list[tuple[dict, list]]:
 
 def _clean(run: Path) -> list[tuple[dict, list[dict]]]:
     folders = sorted(f.parent for f in run.glob("clean/*/predictions.json"))
-    return [({"source": _parameters(store.intact(folder)["depends"])}, [records.read_clean(folder)]) for folder in folders]
+    return [({"source": _parameters(store.intact(folder)["depends"])}, [recorded.read_clean(folder)]) for folder in folders]
 
 
 def _parameters(depends: dict) -> dict:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import catalog, config, project, records
+from .. import catalog, config, project, recorded
 from ..attacks import tasks
 from ..book import build, chapters
 from ..data import embedded, origins
@@ -100,7 +100,7 @@ def attacks(jobs: list[chapters.Job], run_dir: Path, known: list[dict]) -> list[
             made_by = config.key(config.identity(p, variant, attack=True))
             folder = run_dir / stage / tasks.name(p, variant, p.attack, made_by)
             if folder not in found or found[folder].p.n < p.n:
-                there = sum(r.position < p.n for r in records.Folder(folder).load()) if folder.is_dir() else 0
+                there = sum(r.position < p.n for r in recorded.Folder(folder).load()) if folder.is_dir() else 0
                 found[folder] = Attack(p, variant, stage, there, *expected(p, known))
     return list(found.values())
 
@@ -130,7 +130,7 @@ def observed(run_dir: Path) -> list[dict]:
     """Mean queries an example of the attacks under a run directory, a row for each data set, backbone and attack."""
     groups: dict[tuple, list[int]] = {}
     for meta in sorted(Path(run_dir).glob("attacks/*/meta.json")):
-        for r in records.Folder(meta.parent).load():
+        for r in recorded.Folder(meta.parent).load():
             if r.variant in CONTENT and not (r.joint or r.spare or r.ranking or r.margin or r.query_budget):
                 groups.setdefault((r.dataset, r.backbone, r.attack, r.resources), []).append(r.queries)
     names = ("dataset", "backbone", "attack", "resources")

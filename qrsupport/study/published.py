@@ -8,7 +8,7 @@ import hashlib
 import math
 from pathlib import Path
 
-from .. import config, records, store
+from .. import config, recorded, records, store
 from ..analysis.classes import LEAST
 from ..errors import NoRecords, StaleArtefact
 from ..experiments import measure
@@ -68,7 +68,7 @@ def _answer(answer: int | None, probabilities: list[float] | None, label: int) -
 
 def clean(folder: Path, n: int) -> list[dict]:
     """A variant's answers to the evaluation split."""
-    found = records.read_clean(folder)
+    found = recorded.read_clean(folder)
     answers = zip(found["ids"], found["labels"], found["predicted"], found["probabilities"], strict=True)
     return [
         {"kind": "clean", "variant": found["variant"], "example": example, "position": i, "label": label}
@@ -79,7 +79,7 @@ def clean(folder: Path, n: int) -> list[dict]:
 
 def direct(folder: Path, n: int) -> list[dict]:
     """The ends of the attacks on the first `n` examples."""
-    opened = records.Folder(folder)
+    opened = recorded.Folder(folder)
     aims = _aims(opened.depends()["parameters"])
     return [
         {"kind": "direct", "variant": r.variant, "example": r.example, "status": r.status.value}
@@ -97,7 +97,7 @@ def transfer(folder: Path, n: int) -> list[dict]:
 
     Raises StaleArtefact if it answers otherwise to another member of the adversarial set than to its example.
     """
-    opened = records.Folder(folder, records.Replay)
+    opened = recorded.Folder(folder, records.Replay)
     aims, found = _aims(opened.depends()["parameters"]["source"]), []
     for r in (r for r in opened.load() if r.position < n):
         if r.status is records.Status.succeeded:
@@ -115,7 +115,7 @@ ROWS = {"tune": lambda folder, n: [], "clean": clean, "direct": direct, "transfe
 def manifest(run_dir: Path, unit: plan_file.Unit, note: dict, jobs: list[dict]) -> dict:
     """What made a unit's rows: command, parameters, code, versions, machine, digests, time."""
     by = {does: [(job, run_dir / job["folder"]) for job in jobs if job["does"] == does] for does in plan_file.DOES}
-    direct = [(job, records.Folder(path)) for job, path in by["direct"]]
+    direct = [(job, recorded.Folder(path)) for job, path in by["direct"]]
     checkpoints = {job["names"][0]: store.intact(path) for job, path in by["tune"]}
     return measure.made_on() | {
         "unit": unit.name,
@@ -128,7 +128,7 @@ def manifest(run_dir: Path, unit: plan_file.Unit, note: dict, jobs: list[dict]) 
         "validation": {job["names"][0]: fine_tuning.validation_accuracy(path) for job, path in by["tune"]},
         "data": next((meta["depends"]["data"] for meta in checkpoints.values()), None),
         "models": {job["names"][0]: store.intact(path)["depends"]["model"] for job, path in by["clean"]},
-        "bytes": {job["names"][0]: records.read_clean(path)["bytes"] for job, path in by["clean"]},
+        "bytes": {job["names"][0]: recorded.read_clean(path)["bytes"] for job, path in by["clean"]},
         "columns": read.MEANING,
         "resources": {job["label"].partition(":")[0]: folder.depends()["resources"] for job, folder in direct},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -140,7 +140,7 @@ def seconds(by: dict[str, list]) -> dict[str, float]:
     """Seconds of one core that fine-tunings, attacks and replays took, however often the run was stopped."""
 
     def took(kind: type, does: str) -> float:
-        return sum(r.timing.get("seconds", 0) for _, path in by[does] for r in records.Folder(path, kind).load())
+        return sum(r.timing.get("seconds", 0) for _, path in by[does] for r in recorded.Folder(path, kind).load())
 
     tuned = sum(store.meta(path)["seconds"] for _, path in by["tune"])
     spent = {"tune": tuned, "direct": took(records.Record, "direct"), "transfer": took(records.Replay, "transfer")}
