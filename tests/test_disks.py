@@ -38,11 +38,15 @@ def parts(base, *names: str) -> list[Path]:
     return [d for d in config.run_dir(base).glob("*/*") if d.is_dir() and any(name in str(d) for name in names)]
 
 
+def kilobytes(places: list[Path]) -> int:
+    """What files and folders at `places` take on a disk of 4 KB blocks."""
+    return sum(4 * (1 - -f.stat().st_size // 4096) for place in places for f in (place, *place.rglob("*")))
+
+
 def refusals(base, disk: Path, needs: list[Path], call) -> int:
     """How often `call` is refused, by name and leaving nothing, on ever larger disks with room for `needs`, until it goes through."""
-    kilobytes = sum(4 * (1 - -f.stat().st_size // 4096) for d in needs for f in (d, *d.rglob("*")))
     for times, spare in enumerate(SPARE):
-        with small(disk, kilobytes + spare):
+        with small(disk, kilobytes(needs) + spare):
             for folder in needs:
                 shutil.copytree(folder, disk / folder.parent.name / folder.name)
             before = files(disk)
@@ -158,10 +162,10 @@ def test_workers_without_shared_memory_are_named(base, tmp_path):
 
 
 def test_a_full_disk_is_named_by_the_site(tmp_path):
-    root = Path(__file__).parents[1]
-    with small(tmp_path / "project", 4000) as project:
-        for name in ("nbs", "book", "_config.yml", "_toc.yml"):
-            (shutil.copytree if (root / name).is_dir() else shutil.copy)(root / name, project / name)
+    needs = [Path(__file__).parents[1] / name for name in ("nbs", "book", "_config.yml", "_toc.yml")]
+    with small(tmp_path / "project", kilobytes(needs) + 500) as project:
+        for path in needs:
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, project / path.name)
         fill(project)
         done = subprocess.run([sys.executable, "-m", "qrsupport", "site"], check=False, cwd=project, capture_output=True, text=True)  # fmt: skip
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
