@@ -12,7 +12,7 @@ from ..analysis import gains, outcomes, transfers
 from . import findings, plan_file, read, status, words
 
 DRAWS = 2_000
-"""Bootstrap draws of an interval here; the page of results draws `gains.DRAWS`."""
+"""Bootstrap draws of an interval beside a chapter; the page of results and the answer draw `gains.DRAWS`."""
 
 
 @lru_cache(1)
@@ -42,7 +42,7 @@ def clean(variant: str, against: str = "fp32") -> str:
 def answer() -> list[str]:
     """The study's answer, part by part, as the front page and the README give it."""
     units = status.whole(status.status(plan_file.read(), project.sources() / read.FOLDER))
-    return words.answer(rows(), units, DRAWS)
+    return words.answer(rows(), units)
 
 
 def _said(what: str, found: dict) -> str:
