@@ -149,6 +149,7 @@ BACKBONES = {
 INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
 ADVERSARIAL_OPTIONS = ("adversarial_attack", "adversarial_examples", "resources")
 STATIC = ("calibration_examples",)
+EMULATED = "int8-emulated"
 LOWEST_BITS, HIGHEST_BITS = 2, 16
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SWEEP: dict[str, tuple[int | None, int | None]] = (
@@ -169,7 +170,8 @@ def _ladder() -> dict[str, VariantEntry]:
         return VariantEntry(f"{said} (simulated)", "base", name, simulated=True, nearest=("int8-dynamic",))
 
     return (
-        rung("int8-dynamic-channel", "8-bit dynamic, one weight scale per output channel")
+        rung(EMULATED, "int8-dynamic in 32-bit floats, one activation range a text: batched, and on GPUs", INT8_OPTIONS)
+        | rung("int8-dynamic-channel", "8-bit dynamic, one weight scale per output channel")
         | rung("int8-dynamic-unsigned", "8-bit dynamic, unsigned weights")
         | rung("int8-dynamic-reduced", "8-bit dynamic, 7-bit weights")
         | rung("int8-static-minmax", "8-bit static, activation ranges from calibration: extremes", STATIC)
@@ -249,8 +251,11 @@ VARIANTS = (
 
 
 def execution(variant: str) -> str:
-    """How a variant is executed, as its records say: "kernel", or "simulated" where a width has none (or a member's)."""
+    """How a variant is executed, as its records say: "kernel", "simulated" where a width has none (or a member's), or
+    "emulated" where floats stand for the kernel's integers."""
     entry = VARIANTS[variant]
+    if entry.precision == EMULATED:
+        return "emulated"
     return "simulated" if entry.simulated or "simulated" in map(execution, entry.members) else "kernel"
 
 
@@ -371,6 +376,11 @@ def described(attack: str) -> str:
     return f"{entry.help}{goal}; needs {', '.join(entry.parts)} (resources: {', '.join(suppliers(attack))}{offline})"
 
 
+DEVICES = {
+    "cpu": "ONNX Runtime on the CPU",
+    "cuda": "PyTorch on an NVIDIA GPU; variants that are kernels of ONNX Runtime's (int8-dynamic and others) stay on the CPU",
+}
+"""Where classifiers are asked."""
 RANDOM = "random"
 """In place of a variant's name: words are taken in random order, not ranked by any."""
 CONTROLS = ("other-seed", "noise-1", "noise-2", "noise-3")

@@ -99,6 +99,31 @@ def measure(pairs, out):
 
 
 @cli.command()
+@PAIRS
+@click.option("--texts", default=10_000, show_default=True, type=click.IntRange(1), help="Most texts to ask.")
+@click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write.")
+def device(pairs, texts, out):
+    """Compare logits and speed of the CPU and of another device, and of 8 bits in a kernel and emulated.
+
+    \b
+    qrsupport device -p device cuda -p dataset mr
+    """
+    given = {name: config.parse(name, text) for name, text in pairs}
+    from . import store
+    from .experiments import device
+    from .report import tables
+    from .training import fine_tuning
+
+    p = config.make(**given)
+    fine_tuning.check_device(p.device)
+    found = device.compare(p, texts)
+    if out:
+        store.write_json(out, found)
+    tables.print_table(tables.device_rows(found))
+    tables.print_table(tables.device_speed(found))
+
+
+@cli.command()
 @click.argument("example")
 @PAIRS
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The JSON file to write; it holds the text.")

@@ -152,6 +152,11 @@ def identity(p: Parameters, variant: str = "", attack: bool = False) -> dict:
     return found | ({"variant": variant} if variant else {})
 
 
+def asked(p: Parameters, variant: str, attack: bool = False) -> dict:
+    """The parameters that a variant's answers, or an attack on it, depend on: `identity`, and the device if it is not the CPU."""
+    return identity(p, variant, attack) | ({} if p.device == FIELDS["device"].default else {"device": p.device})
+
+
 def key(content) -> str:
     """Twelve hexadecimal digits that name `content` (anything JSON can hold), the same on every machine."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)

@@ -9,7 +9,6 @@ only this module reads parameters, names folders, compares digests and stores.  
 """
 
 import dataclasses
-import hashlib
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +46,7 @@ def check(p: config.Parameters, name: str) -> None:
     `backbones.check`."""
     if name not in catalog.VARIANTS:
         raise UnknownName("variant", name, catalog.VARIANTS)
+    fine_tuning.check_device(p.device)
     backbones.check(p)
     fine_tuning.refuse_training(p, catalog.VARIANTS[name].checkpoint)
     variants.check(name)
@@ -144,7 +144,7 @@ def classifier(p: config.Parameters, name: str):
         >>> ask.bytes < qr.classifier(p, "fp32").bytes
         True
     """
-    return classifiers.load(variant(p, name))
+    return classifiers.load(variant(p, name), device=p.device)
 
 
 def latencies(p: config.Parameters, names, repeats: int | None = None) -> dict[str, dict]:
@@ -252,7 +252,7 @@ def _attacked(
     p, recipe = tasks.settled(tasks.aimed(p, name), recipe)
     tasks.supply(p, recipe)
     job = task(p, name, recipe)
-    folder, depends = whole.shard(part, of), _made_from(job, split)
+    folder, depends = whole.shard(part, of), tasks.made_from(job, split)
     wanted = tasks.examples(split, p.n, p.attack_seed)[part - 1 :: of]
     with store.lock(folder.held_by):
         folder.open(depends)
@@ -275,23 +275,6 @@ def task(p: config.Parameters, name: str, recipe: type | None = None) -> tasks.T
     return tasks.Task(p, name, variant(p, name), made_by, recipe, joint, spared, others.get(p.ranking), kept)
 
 
-def _made_from(job: tasks.Task, split: datasets.Split) -> dict:
-    """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
-    library versions, code."""
-    p, others = job.p, (*job.others, *job.spared, *filter(None, [job.ranking]))
-    order = datasets.sample(split, len(split.texts), p.attack_seed)
-    texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
-    return {
-        "parameters": tasks.identity(p, job.variant, job.recipe),
-        "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
-        "model": classifiers.digest(job.model),
-        "others": {name: classifiers.digest(folder) for name, folder in zip(config.others(p), others, strict=True)},
-        "resources": tasks.supply(p, job.recipe).digest,
-        "versions": {v: version(v) for v in running.VERSIONS},
-        "code": provenance.code("attack"),
-    }
-
-
 # Answers without a search ---------------------------------------------------------------------------------------------
 
 
@@ -301,7 +284,7 @@ def clean(p: config.Parameters, name: str) -> dict:
     Parameters: as of `variant`.
     Returns: A dict: `dataset`, `backbone`, `seed`, `variant`, `split` (the split's name), `class_names`; `ids`, `labels`,
         `predicted` (class numbers) and `probabilities` (in class order), one an example; `bytes` of the executable model;
-        `execution` ("kernel", or "simulated").
+        `execution` ("kernel", "simulated" or "emulated").
     Raises: what `variant` raises; StaleArtefact if the stored file was altered.
     Example:
         >>> answers = qr.clean(p, "fp32")
@@ -311,7 +294,7 @@ def clean(p: config.Parameters, name: str) -> dict:
     """
     splits, folder = dataset(p), variant(p, name)
     depends = {
-        "parameters": config.identity(p, name),
+        "parameters": config.asked(p, name),
         "data": splits.fingerprint,
         "model": classifiers.digest(folder),
         "code": provenance.code("replay"),
@@ -319,7 +302,7 @@ def clean(p: config.Parameters, name: str) -> dict:
 
     def build(room: Path) -> None:
         about = {"dataset": splits.name, "backbone": p.backbone, "seed": p.seed, "variant": name}
-        found = replaying.predictions(classifiers.load(folder), splits, name)
+        found = replaying.predictions(classifiers.load(folder, device=p.device), splits, name)
         store.write_json(room / recorded.PREDICTIONS, about | found)
 
     return recorded.read_clean(store.made(clean_folder(p, name), depends, build))
@@ -327,7 +310,7 @@ def clean(p: config.Parameters, name: str) -> dict:
 
 def clean_folder(p: config.Parameters, name: str) -> Path:
     """Where the clean predictions of a variant lie."""
-    return config.run_dir(p) / "clean" / tasks.name(p, name, config.key(config.identity(p, name)))
+    return config.run_dir(p) / "clean" / tasks.name(p, name, config.key(config.asked(p, name)))
 
 
 def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynamic") -> list[records.Replay]:
@@ -356,7 +339,7 @@ def replay(p: config.Parameters, source: str = "fp32", target: str = "int8-dynam
         folder.open(depends)
         done = {r.position for r in folder.load()}
         todo = [r for r in attacked.load() if r.position not in done and r.status is not records.Status.error]
-        answers = replaying.answers(todo, classifiers.load(variant(p, target)), target, made_by) if todo else ()
+        answers = replaying.answers(todo, classifiers.load(variant(p, target), device=p.device), target, made_by) if todo else ()
         folder.fill(answers, len(todo), len(todo))
     return [r for r in folder.load() if r.position < p.n]
 
@@ -385,7 +368,7 @@ def replay_folder(p: config.Parameters, source: str, target: str) -> recorded.Fo
 
 
 def _sides(p: config.Parameters, source: str, target: str, recipe: type | None) -> dict:
-    return {"source": tasks.identity(p, source, recipe), "target": config.identity(p, target)}
+    return {"source": tasks.identity(p, source, recipe), "target": config.asked(p, target)}
 
 
 def _replayed_from(p: config.Parameters, source: str, target: str, attacked: recorded.Folder) -> dict:

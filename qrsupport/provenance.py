@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ASKING = tuple(f"quantization.{name}" for name in ("victim", "batching", "weights", "ensembles", "classifiers"))
+ASKING = tuple(f"quantization.{name}" for name in ("victim", "batching", "on_torch", "weights", "ensembles", "classifiers"))
 STAGES = {
     "training": ("training", "quantization.own_onnx"),
     "variants": ("quantization", "training.formula", "data.datasets"),
@@ -22,7 +22,10 @@ STAGES = {
     "encoder": ("lexicons.word_encoder",),
     "universal": ("lexicons.universal",),
 }
-NO_PART = {"attack": ("attacks.workers", "attacks.replaying")}  # who attacks what changes no record
+NO_PART = {  # who attacks what changes no record, and where a variant is asked not the variant
+    "attack": ("attacks.workers", "attacks.replaying"),
+    "variants": ("quantization.on_torch",),
+}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

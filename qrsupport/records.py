@@ -44,8 +44,8 @@ class Record:
     included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
     `perturbed`, None where there is no encoder.  `execution` of the variant is "kernel", or
-    "simulated" where its widths have none.  `timing` (seconds, host, start) is the only field that
-    differs between two runs of the same thing.  `setting` is not stored: `runs.load` gives it.
+    "simulated" where its widths have none, or "emulated" where floats stand for its integers.
+    `timing` (seconds, host, start) is the only field that differs between two runs of the same thing.  `setting` is not stored: `runs.load` gives it.
     """
 
     example: str
@@ -91,7 +91,7 @@ class Replay:
 
     `status` is the source's; `clean` and `replayed` are the target's labels for the original and
     for the member of the adversarial set (the perturbed text if the attack succeeded, else the
-    original).  `execution` is the target's: "kernel" or "simulated".
+    original).  `execution` is the target's: "kernel", "simulated" or "emulated".
     """
 
     example: str

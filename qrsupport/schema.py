@@ -291,6 +291,13 @@ class Size(Named):
 
 
 @dataclass(frozen=True, config=CHECKED)
+class Machine(Named):
+    """What classifiers run on: it changes answers in their last digits."""
+
+    device: Annotated[Text, Names(catalog.DEVICES), about("where classifiers are asked: cpu or cuda")] = "cpu"
+
+
+@dataclass(frozen=True, config=CHECKED)
 class Place(Named):
     """Where things lie and may come from."""
 
@@ -303,7 +310,7 @@ class Place(Named):
 
 
 @dataclass(frozen=True, config=CHECKED)
-class Parameters(Place, Size, Adversarial, Attack, Compared, Calibration, Int8, FineTuning, Data):
+class Parameters(Place, Machine, Size, Adversarial, Attack, Compared, Calibration, Int8, FineTuning, Data):
     """Every parameter of every chapter, from the last group to the first; the defaults are the quick profile."""
 
 

@@ -67,8 +67,8 @@ def test_another_classifier_has_another_file(tiny, tmp_path):
 
 def test_what_another_version_answered_is_not_read(model, tmp_path, monkeypatch):
     before = answers.Kept(model, tmp_path).file
-    monkeypatch.setattr(answers.onnxruntime, "__version__", "0.0")
-    assert answers.Kept(model, tmp_path).file != before
+    monkeypatch.setattr(victim.onnxruntime, "__version__", "0.0")
+    assert answers.Kept(victim.Victim(model.path), tmp_path).file != before
 
 
 def test_a_damaged_file_is_left_alone_with_a_line(model, tmp_path, capsys):

@@ -11,7 +11,7 @@ from qrsupport.report import tables
 
 @pytest.mark.slow
 def test_a_row_has_times_and_equal_outcomes(tiny):
-    found = bench.measure(tiny, bench.Case("small BERT", "fp32", "pwws", "floor", 1, 1))
+    found = bench.measure(tiny, bench.Case("bert-small", "fp32", "pwws", "floor", 1, 1))
     assert found["identical"]
     assert found["better"] == "lower" and found["ours_s"] > 0
 
@@ -30,6 +30,8 @@ def test_what_is_missed_is_said_with_its_floor():
     said = tables.bench_missed({"rows": rows})
     assert said == "Missed: m fp32, pwws: unpadded (3.00, target ≥ 4; 1.10 times the floor)."
     assert tables.bench_missed({"rows": rows[1:]}) == "No target is missed."
+    stock = bench.row(bench.Case("m", "fp32", "pwws", "stock TextAttack", 1, 20), [(3.0, 1.0)], True) | {"tokens": 25.6}
+    assert "(3.00, target ≥ 20; 512 tokens are 20 times the texts' length)" in tables.bench_missed({"rows": [stock]})
 
 
 def test_ratios_are_of_all_turns_together_and_their_range():
@@ -40,7 +42,7 @@ def test_ratios_are_of_all_turns_together_and_their_range():
 
 
 def test_the_floor_asks_each_distinct_text_once(tiny):
-    task, _ = bench.setting(tiny, bench.Case("small BERT", "fp32", "pso", "floor", 1, 2))
+    task, _ = bench.setting(tiny, bench.Case("bert-small", "fp32", "pso", "floor", 1, 2))
     example = bench.sample(task, 1)[0]
     asked = sides.texts_asked(task, example)
     assert len(asked) == len(set(asked)) and example.text in asked
@@ -48,7 +50,7 @@ def test_the_floor_asks_each_distinct_text_once(tiny):
 
 @pytest.mark.slow
 def test_all_steps_give_the_same_outcomes(tiny):
-    found = bench.steps(tiny, "pwws", 1)
+    found = bench.steps(tiny, "bert-small", "pwws", 1)
     assert found["identical"] and len(found["steps"]) == 6
     assert tables.bench_steps({"steps": [found]})["in all"][0] == "1.0"
 

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -171,8 +170,8 @@ def test_replays_of_records_that_were_made_again_are_made_again(p, tmp_path, cap
         os.symlink(config.run_dir(p) / kind, tmp_path / kind)
     pipeline.replay(q, "fp32", "fp32")
     real = pipeline.provenance.code
-    edited = types.SimpleNamespace(code=lambda stage: real(stage) | ({"search": "edited"} if stage == "attack" else {}))
-    monkeypatch.setattr(pipeline, "provenance", edited)
+    edited = {"attack": {"search": "edited"}}
+    monkeypatch.setattr(pipeline.provenance, "code", lambda stage: real(stage) | edited.get(stage, {}))
     pipeline.replay(q, "fp32", "fp32")
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("made again: ")]
     assert [line.split("/")[0] for line in lines] == ["made again: attacks", "made again: replays"]

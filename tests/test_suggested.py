@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from qrsupport import config, project
 from qrsupport.analysis import runs
@@ -59,6 +60,8 @@ def made_small(chapter, given):
         given["adversarial_examples"] = SMALL["adversarial_examples"] + 1  # another number than usual, as suggested
     small = {name: value for name, value in SMALL.items() if name in own} | {"backbone": "bert-small"}
     given = {name: value for name, value in (small | {"variants": "fp32,int8-dynamic,w4"} | given).items() if name in own}
+    if "device" in given and not torch.cuda.is_available():
+        given["device"] = "cpu"
     if "backbones" in own:
         given["backbones"] = ",".join(BACKBONES.get(b, b) for b in config.split(given.get("backbones", "bert-small")))
     return given

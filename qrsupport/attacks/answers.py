@@ -1,7 +1,7 @@
 """What classifiers answered before, one file each, so that an attack does not ask again what another one asked.
 
 Attacks on one classifier that differ in margin, goal, ranking or budget ask many of the same texts.  A file is named by the
-classifier's digest, ONNX Runtime's version and the 8-bit kernel, and lies in a folder of the CPU's own; so what another
+classifier's digest and by what answers it (ONNX Runtime's version and 8-bit kernel, or PyTorch's and the GPU), and lies in a folder of the CPU's own; so what another
 version or machine answered is never read.  It is SQLite, which several processes may use at once; a row has the digest of a
 text, the logits and a checksum.  A file that is damaged or cannot be used is left alone, with a line; a full one is only read.
 """
@@ -16,11 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from .. import config
 from ..errors import DependentAnswers
-from ..quantization import batching, ensembles, victim
+from ..quantization import ensembles, victim
 
 FORMAT = 1
 LIMIT = 2**28
@@ -49,7 +48,7 @@ class Kept:
 
     def __init__(self, model: victim.Victim, folder: Path):
         self.model, self.new, self.written = model, {}, time.monotonic()
-        made_of = [FORMAT, model.digest, onnxruntime.__version__, batching.saturates()]
+        made_of = [FORMAT, model.digest, *model.asked_by]
         self.file = Path(folder) / f"{config.key(made_of)}.sqlite"
         self.draw = random.Random(model.digest)
         self.base = self._open()

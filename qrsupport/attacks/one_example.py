@@ -36,7 +36,7 @@ class Searcher:
 
     def load(self, path: Path):
         """The classifier in a folder; it looks up what it answered before where the task says."""
-        return answers.kept(classifiers.load(path), self.task.answers)
+        return answers.kept(classifiers.load(path, device=self.task.p.device), self.task.answers)
 
     def __call__(self, example: tasks.Example) -> records.Record:
         """The example's record; an exception becomes a record with status `error`, but for DependentAnswers."""

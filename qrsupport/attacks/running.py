@@ -8,8 +8,6 @@ from .. import records
 from ..errors import AttackFailures
 from .tasks import Example, Task
 
-VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
-
 
 def outcomes(task: Task, todo: list[Example]) -> Iterator[records.Record]:
     """The records of the examples in `todo`, as they finish, by `task.p.workers` processes; 0: as many as `workers.first` finds.

@@ -4,13 +4,16 @@ import dataclasses
 import hashlib
 import platform
 import time
+from importlib.metadata import version
 from pathlib import Path
 
-from .. import catalog, config, records
+from .. import catalog, config, provenance, records
 from ..data import datasets
 from ..errors import BadParameter
 from ..lexicons import resources
-from ..quantization import batching
+from ..quantization import batching, classifiers
+
+VERSIONS = ("qrsupport", "textattack", "onnxruntime", "tokenizers", "nltk", "numpy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,12 +104,29 @@ def supply(p: config.Parameters, recipe: type | None = None) -> resources.Resour
 
 def identity(p: config.Parameters, variant: str, recipe: type | None = None) -> dict:
     """The parameters that records of an attack depend on; for a recipe of the reader's own, its source too."""
-    found = config.identity(p, variant, attack=True)
+    found = config.asked(p, variant, attack=True)
     if recipe:
         from . import recipes
 
         found["recipe"] = recipes.digest(recipe)
     return found
+
+
+def made_from(job: Task, split: datasets.Split) -> dict:
+    """What the records of an attack are made from: parameters, texts in the order of the sample, model, resources,
+    library versions, code."""
+    p, others = job.p, (*job.others, *job.spared, *filter(None, [job.ranking]))
+    order = datasets.sample(split, len(split.texts), p.attack_seed)
+    texts = "\0".join(f"{split.ids[i]}\t{split.texts[i]}\t{split.labels[i]}" for i in order)
+    return {
+        "parameters": identity(p, job.variant, job.recipe),
+        "examples": hashlib.sha256(texts.encode("utf-8", "surrogatepass")).hexdigest(),
+        "model": classifiers.digest(job.model),
+        "others": {name: classifiers.digest(folder) for name, folder in zip(config.others(p), others, strict=True)},
+        "resources": supply(p, job.recipe).digest,
+        "versions": {v: version(v) for v in VERSIONS},
+        "code": provenance.code("attack"),
+    }
 
 
 def timing(start: float, among: int = 1) -> dict:

@@ -20,7 +20,7 @@ from .. import catalog, config, profiles, project, provenance, store
 from ..data import datasets
 from ..errors import ChapterFailed, NoRecords, QRError, UnknownName
 from ..lexicons import resources
-from ..training import backbones
+from ..training import backbones, fine_tuning
 from . import foot
 
 PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", "architectures")
@@ -70,6 +70,7 @@ def check(chapter: str, given: dict) -> None:
     own, p = project.parameters(chapter), config.make(**given)
     if "dataset" not in own:
         _need_records(config.run_dir(p))
+    fine_tuning.check_device(p.device)
     named = config.split(p.backbones) if "backbones" in own else [p.backbone] if "backbone" in own else []
     for backbone in named:
         backbones.check(dataclasses.replace(p, backbone=backbone))

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from .. import config, pipeline, store
 from ..analysis import metrics, recovery
-from ..attacks import running, tasks
+from ..attacks import tasks
 from ..data import datasets
 from ..errors import QRError
 from ..lexicons import resources
@@ -179,7 +179,7 @@ def about(found: Audit) -> str:
         f"{min(p.n, len(split.texts))} texts of the {len(split.texts)} in the evaluation split were attacked (seed "
         f"{p.attack_seed}), with {p.resources} resources: {WORDS[p.resources]}. Intervals are 95 % Wilson intervals. The "
         "control other-seed, the same fine-tuning with another seed, cannot be had for a given checkpoint. "
-        f"{fine_tuning.hardware()}; " + ", ".join(f"{name} {version(name)}" for name in running.VERSIONS) + "."
+        f"{fine_tuning.hardware()}; " + ", ".join(f"{name} {version(name)}" for name in tasks.VERSIONS) + "."
     )
 
 

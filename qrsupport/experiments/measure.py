@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from .. import catalog, config, pipeline, records
 from ..analysis import metrics, recovery
-from ..attacks import running
+from ..attacks import tasks
 from ..quantization import precisions
 from ..training import fine_tuning
 
@@ -43,14 +43,14 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
         "pairs": metrics.pairs(attacked, replays, clean, against="fp32"),
         "controls": recovery.against_controls(replays, [name for name in names if name != "fp32"]),
     }
-    given = {name: value for name, value in dataclasses.asdict(p).items() if name not in config.PLACE}
+    given = {name: value for name, value in dataclasses.asdict(config.settled(p)).items() if name not in config.PLACE}
     given["dataset"] = config.dataset_name(p.dataset)
     return made_on() | {"parameters": given, "latency": latency} | {kind: plain(table) for kind, table in tables.items()}
 
 
 def made_on() -> dict:
     """The CPU and the versions of the libraries that answers depend on."""
-    return {"machine": fine_tuning.hardware(), "versions": {name: version(name) for name in running.VERSIONS}}
+    return {"machine": fine_tuning.hardware(), "versions": {name: version(name) for name in tasks.VERSIONS}}
 
 
 def attacked_and_replayed(p: config.Parameters, name: str) -> tuple[list[records.Record], list[records.Replay]]:

@@ -31,24 +31,35 @@ FIXED = (True, "activation ranges are constants of the file; sums of integers, i
 HALF = (False, "exponentials run over the whole call, the last few by another formula: which, the neighbours decide")
 RANGES = (False, "an activation range is taken from the whole call, so from the neighbours too")
 OWN = (True, "a range is each text's own, and a largest and a smallest number are the same in any order; the rest as fp32")
+EXACTLY = (True, "a range is each text's own, and sums of integers below 2 ** 24 are exact in any order; the rest as fp32")
 WHY: dict[str, tuple[bool, str]] = (
     {"fp32": FLOATS}
     | dict.fromkeys(("int8-weights", "int4-weights"), PACKED)
     | {f"int8-static-{method}": FIXED for method in ("minmax", "entropy", "percentile")}
     | dict.fromkeys(("int8-dynamic", *(f"int8-dynamic-{kind}" for kind in ("channel", "unsigned", "reduced"))), RANGES)
-    | {"fp16": HALF, "activation-noise": OWN}
+    | {"fp16": HALF, "activation-noise": OWN, catalog.EMULATED: EXACTLY}
     | {name: FLOATS if activations is None else RANGES for name, (_, activations) in catalog.SWEEP.items()}
 )
 """Precision → may texts of one length be asked together, and why."""
 
 
-def most(precision: str, architecture: str) -> int:
+IN_FLOATS = ("fp32", "activation-noise", catalog.EMULATED, *catalog.SWEEP)
+"""Precisions that are 32-bit arithmetic throughout, which a GPU has too; the others are kernels of ONNX Runtime's for CPUs."""
+
+
+def place(precision: str, device: str) -> str:
+    """Where a classifier of this precision is asked if `device` is: there, or "cpu" where it is a kernel for CPUs."""
+    return device if precision in IN_FLOATS else "cpu"
+
+
+def most(precision: str, architecture: str, device: str = "cpu") -> int:
     """How many texts of one length may be asked together: `LARGEST`, or 1 where nothing is proved.
 
     1 too for a precision that `WHY` does not name, an `architecture` (Hugging Face's model_type) other than `ENCODERS`,
-    on processors other than x86-64, and with `QRSUPPORT_ALONE` set.
+    on processors other than x86-64, and with `QRSUPPORT_ALONE` set.  On a GPU every call has as many rows (`victim.Victim`
+    fills it), so that one kernel answers each text of a length, in whatever company.
     """
-    proved = platform.machine() in ("x86_64", "AMD64") and not os.environ.get("QRSUPPORT_ALONE")
+    proved = (device != "cpu" or platform.machine() in ("x86_64", "AMD64")) and not os.environ.get("QRSUPPORT_ALONE")
     return LARGEST if proved and architecture in ENCODERS and WHY.get(precision, (False, ""))[0] else 1
 
 

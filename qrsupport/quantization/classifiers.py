@@ -12,8 +12,9 @@ OPEN = 8
 """Classifiers that a process keeps at hand."""
 
 
-def load(path: Path, threads: int = 1):
-    """The classifier in folder `path`, a `victim.Victim` or an `ensembles.Ensemble`, with `threads` threads inside an operation.
+def load(path: Path, threads: int = 1, device: str = "cpu"):
+    """The classifier in folder `path`, a `victim.Victim` or an `ensembles.Ensemble`, with `threads` threads inside an operation,
+    asked on `device` where it can be (`batching.place`).
 
     Raises BadCheckpoint naming the file if one is missing or unreadable, or the member of an
     ensemble that is not the one that it was made of.
@@ -21,24 +22,24 @@ def load(path: Path, threads: int = 1):
     path = Path(path)
     made_of = _members(path)
     if not made_of:
-        return _open(path, threads)
-    members = [_open(path.parent / member["folder"], threads) for member in made_of["members"]]
+        return _open(path, threads, device)
+    members = [_open(path.parent / member["folder"], threads, device) for member in made_of["members"]]
     for member, about in zip(members, made_of["members"], strict=True):
         if member.digest != about["digest"]:
             raise BadCheckpoint(f"{member.path} has changed since {path} was made of it; delete {path}")
     return ensembles.Ensemble(path, made_of["rule"], members, made_of["seed"])
 
 
-def _open(path: Path, threads: int) -> victim.Victim:
+def _open(path: Path, threads: int, device: str) -> victim.Victim:
     """A Victim, the one that this process has at hand if its files and what decides on its kernel are as they were."""
     files = [path / name for name in ("model.onnx", weights.FILE, "tokenizer.json", "variant.json")]
     seen = [(name.name, store.sha256(name)) for name in files if name.is_file()]
-    return _opened(path.absolute(), threads, tuple(seen), batching.saturates(), os.environ.get("QRSUPPORT_ALONE"))
+    return _opened(path.absolute(), threads, device, tuple(seen), batching.saturates(), os.environ.get("QRSUPPORT_ALONE"))
 
 
 @lru_cache(OPEN)
-def _opened(path: Path, threads: int, *seen) -> victim.Victim:
-    return victim.Victim(path, threads)
+def _opened(path: Path, threads: int, device: str, *seen) -> victim.Victim:
+    return victim.Victim(path, threads, device=device)
 
 
 def _members(path: Path) -> dict:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import catalog
 from ..data import datasets
 from ..errors import BadParameter
-from . import batching, classifiers, export, simulate, victim, weights
+from . import batching, classifiers, emulate, export, simulate, victim, weights
 
 BLOCK = 32
 LINEAR = ("MatMul", "Gemm")
@@ -25,6 +25,14 @@ def dynamic(p, dataset, source: Path, target: Path, **options) -> dict:
     given = {name: getattr(p, name) for name in catalog.INT8_OPTIONS} | options
     export.quantize(source / "model.onnx", target, **given)
     return {}
+
+
+def emulated(p, dataset, source: Path, target: Path) -> dict:
+    """As `dynamic`, then rewritten in floats (`emulate`); `bytes` are those of the file before."""
+    dynamic(p, dataset, source, target)
+    size = weights.size(target)
+    emulate.rewrite(target)
+    return {"bytes": size}
 
 
 def static(p, dataset, source: Path, target: Path, method: str) -> dict:
@@ -140,6 +148,7 @@ def simulated(p, dataset, source: Path, target: Path, weights: int | None, activ
 
 MADE: dict[str, Callable[..., dict]] = {
     "int8-dynamic": dynamic,
+    catalog.EMULATED: emulated,
     "int8-dynamic-channel": partial(dynamic, per_channel=True, reduce_range=False, weight_type="QInt8"),
     "int8-dynamic-unsigned": partial(dynamic, per_channel=False, reduce_range=False, weight_type="QUInt8"),
     "int8-dynamic-reduced": partial(dynamic, per_channel=False, reduce_range=True, weight_type="QInt8"),

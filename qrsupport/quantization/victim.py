@@ -1,6 +1,6 @@
 """Asking a classifier: one text, one answer, whatever the company.
 
-Imports neither torch nor transformers.  An answer depends on the model's file and the text alone:
+Imports neither torch nor transformers (on a GPU, torch).  An answer depends on the model's file and the text alone:
 each text is asked by itself, unpadded, because dynamic quantization takes one activation range a
 tensor, which a neighbour or padding would change.  Texts of one length are asked together where
 `batching` says that the answers stay the same to the last bit, and why; a seeded sample of all
@@ -24,7 +24,7 @@ from scipy.special import softmax
 from tokenizers import Tokenizer
 
 from .. import store
-from ..errors import BadCheckpoint, DependentAnswers
+from ..errors import BadCheckpoint, CannotRun, DependentAnswers
 from . import batching, weights
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -37,10 +37,11 @@ class Victim:
 
     `labels` in class order; `max_length` in tokens; `digest` is `weights.digest`, `bytes` the size of model.onnx and its weights
     (if simulated, that of a file which stored its weights at their width).  `exact`: whether to take the exact 8-bit
-    kernel; None: where this machine's fastest one saturates.
+    kernel; None: where this machine's fastest one saturates.  `device`: "cpu", or "cuda", where PyTorch runs what is no
+    kernel for CPUs.  `asked_by`: what the answers depend on beside the file.
     """
 
-    def __init__(self, path: Path, threads: int = 1, exact: bool | None = None):
+    def __init__(self, path: Path, threads: int = 1, exact: bool | None = None, device: str = "cpu"):
         self.path = Path(path)
         about = _read(self.path)
         self.labels: tuple[str, ...] = tuple(about["labels"])
@@ -50,11 +51,20 @@ class Victim:
         self.digest: str = weights.digest(self.path)
         self.bytes: int = about["bytes"] or (self.path / "model.onnx").stat().st_size
         self.tokenizer = _tokenizer(self.path / "tokenizer.json", self.max_length)
-        self.session = _session(self.path / "model.onnx", threads, batching.saturates() if exact is None else exact)
+        self.device = batching.place(about["precision"], device)
+        self.together = batching.most(about["precision"], about["architecture"], self.device)
+        exact = batching.saturates() if exact is None else exact
+        if self.device == "cpu":
+            self.session = _session(self.path / "model.onnx", threads, exact)
+            self.asked_by: tuple = onnxruntime.__version__, exact
+        else:
+            from . import on_torch
+
+            self.session = on_torch.Session(self.path / "model.onnx", self.device)
+            self.asked_by = on_torch.version(self.device)
         self._check_fit()
         self._special: list[int] = self.tokenizer.encode("").ids
         self._piece = lru_cache(2**16)(self._piece_ids) if by_piece(self.tokenizer) else None
-        self.together = batching.most(about["precision"], about["architecture"])
         self._draw, self._shared = random.Random(self.digest), False
 
     def _check_fit(self) -> None:
@@ -62,6 +72,8 @@ class Victim:
         try:
             found = self._ask([[max(0, self.tokenizer.get_vocab_size() - 1), self.pad]])
             fits = found.shape == (1, len(self.labels)) and found.dtype.kind == "f"
+        except CannotRun:
+            raise
         except Exception as e:  # onnxruntime's exceptions share no public base
             raise BadCheckpoint(
                 f"{self.path}: model.onnx does not fit tokenizer.json and variant.json ({str(e)[:300]}); delete it"
@@ -125,10 +137,14 @@ class Victim:
     def _ask(self, ids: list[list[int]]) -> np.ndarray:
         """Logits of token ids, padded to the longest: shape (len(ids), classes).
 
+        On a GPU a call is filled to `together` rows: another number of rows may take another kernel, with other sums.
         Raises BadCheckpoint if the model cannot take what the tokenizer gives.
         """
+        rows = ids if self.device == "cpu" else ids + ids[-1:] * (self.together - len(ids))
         try:
-            return self.session.run(None, self.inputs_of(ids))[0]
+            return self.session.run(None, self.inputs_of(rows))[0][: len(ids)]
+        except CannotRun:
+            raise
         except Exception as e:  # onnxruntime's exceptions share no public base
             raise BadCheckpoint(
                 f"{self.path / 'model.onnx'} cannot take the tokens of {self.path / 'tokenizer.json'} "

@@ -153,6 +153,10 @@ def _grid(names: list[str], rows: list[list[str]], shown: list[int]) -> str:
     return scrolled(head, body)
 
 
+PADDED = 512
+"""Tokens to which TextAttack's wrapper pads every text."""
+
+
 def bench_rows(found: dict) -> pd.DataFrame:
     """The rows of `make bench` as text: comparison, ratio, range over the turns, target, whether it was met."""
 
@@ -181,7 +185,7 @@ def bench_steps(found: dict) -> pd.DataFrame:
         seconds = [s["seconds"] for s in part["steps"]]
         for i, step in enumerate(part["steps"]):
             gain = f"{seconds[i - 1] / seconds[i]:.2f}" if i else ""
-            lines.append({"attack": part["attack"], "step": step["step"], "seconds": f"{seconds[i]:.2f}",
+            lines.append({"model": part.get("model", ""), "attack": part["attack"], "step": step["step"], "seconds": f"{seconds[i]:.2f}",
                           "times faster than before": gain, "in all": f"{seconds[0] / seconds[i]:.1f}"})  # fmt: skip
     return pd.DataFrame(lines)
 
@@ -205,14 +209,39 @@ def bench_kept(found: dict) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def device_rows(found: dict) -> pd.DataFrame:
+    """What `qrsupport device` compared: how many texts get another label, and how far logits are apart."""
+    rows = pd.DataFrame(found["agreement"])
+    return pd.DataFrame({
+        "compared": [f"{' on '.join(row.one)}, {' on '.join(row.other)}" for row in rows.itertuples()], "n": rows["n"], "other labels": rows["labels"],
+        "largest difference": rows["largest"].map("{:.2g}".format), "root mean square": rows["rms"].map("{:.2g}".format),
+    })  # fmt: skip
+
+
+def device_said(found: dict) -> str:
+    """How the emulation of 8 bits compares with the kernel, and whether a GPU took part."""
+    (row,) = (row for row in found["agreement"] if row["other"][0] == catalog.EMULATED)
+    said = "every logit is the same to the last bit" if row["largest"] == 0 else f"logits differ by at most {row['largest']:.2g}"
+    where = "PyTorch on a GPU took no part in this record." if found["device"] == "cpu" else f"The GPU is {found['device']}."
+    return f"Of {row['n']:,} texts {row['labels']:,} get another label from the emulation than from the kernel; {said}. {where}"
+
+
+def device_speed(found: dict) -> pd.DataFrame:
+    """Texts a second of each variant where `qrsupport device` asked it."""
+    rows = pd.DataFrame(found["speed"])
+    return rows[["variant", "device"]].assign(**{"texts a second": rows["texts_a_second"].map("{:.0f}".format)})
+
+
 def bench_missed(found: dict) -> str:
     """One sentence on the comparisons that miss their target, each with the time above the floor of the same model and
     attack, where it was measured."""
     rows = bench_rows(found)
     floors = {r["name"].rpartition(":")[0]: r["ratio"] for r in found["rows"] if r["name"].endswith(": floor")}
-    said = []
+    lengths, said = {r["name"]: r.get("tokens") for r in found["rows"]}, []
     for row in rows[rows["met"] == "no"].itertuples():
         floor = floors.get(row.comparison.rpartition(":")[0])
         above = f"; {floor:.2f} times the floor" if floor else ""
+        if (tokens := lengths.get(row.comparison)) and "stock" in row.comparison:
+            above += f"; {PADDED} tokens are {PADDED / tokens:.0f} times the texts' length"
         said.append(f"{row.comparison} ({row.ratio}, target {row.target}{above})")
     return f"Missed: {', '.join(said)}." if said else "No target is missed."

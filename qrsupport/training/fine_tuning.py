@@ -172,6 +172,17 @@ def hardware() -> str:
         return platform.processor() or platform.machine()
 
 
+def check_device(device: str) -> None:
+    """Raises CannotRun if `device`, the parameter, is "cuda" and this machine's PyTorch reaches no GPU."""
+    if device == "cpu":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        why = "finds no GPU" if torch.version.cuda else "is built without CUDA"
+        raise CannotRun(f"device={device!r} cannot run: PyTorch {torch.__version__} here {why}; take device='cpu'")
+
+
 @contextlib.contextmanager
 def _determinism(seed: int):
     """Seeds torch and Python and fixes what would let two runs differ; restores the switches afterwards."""

@@ -8,7 +8,6 @@ processes doing nothing but answer the distinct texts that the engine asked.
 
 import argparse
 import dataclasses
-import json
 import os
 import platform
 import resource
@@ -21,7 +20,6 @@ from qrsupport import config, pipeline, project, store
 from qrsupport.attacks import attacked_text, faster, one_example, wiring
 from qrsupport.attacks.tasks import Example, Task
 from qrsupport.data import datasets
-from qrsupport.experiments import pace
 from qrsupport.quantization import classifiers
 from qrsupport.report import tables
 from qrsupport.training import fine_tuning
@@ -47,61 +45,59 @@ class Case:
         return f"{self.model} {self.variant}, {self.attack}: {self.against}"
 
 
+MODELS: dict[str, dict] = {
+    "bert-small": {},
+    "minilm-l6": {"backbone": "minilm-l6", "train_limit": 2000, "epochs": 1, "learning_rate": 1e-4, "word_dropout": 0.0},
+    "mpnet-base": {"backbone": "mpnet-base", "train_limit": 480, "epochs": 1, "learning_rate": 5e-5, "word_dropout": 0.0},
+}
+"""Backbones, and how each is fine-tuned here: the pretrained ones on a sample, which makes them usable and no slower."""
+
 CASES = (
-    Case("small BERT", "fp32", "textfooler", "stock TextAttack", 20, 20),
-    Case("small BERT", "fp32", "pwws", "stock TextAttack", 15, 20),
-    Case("small BERT", "fp32", "pso", "stock TextAttack", 10, 10),
-    Case("small BERT", "fp32", "textfooler", "unpadded", 50, 4),
-    Case("small BERT", "fp32", "pwws", "unpadded", 50, 4),
-    Case("small BERT", "fp32", "pso", "unpadded", 30, 4),
-    Case("small BERT", "int8-dynamic", "textfooler", "unpadded", 50, 4),
-    Case("small BERT", "int8-dynamic", "pwws", "unpadded", 50, 4),
-    Case("small BERT", "int8-dynamic", "pso", "unpadded", 30, 4),
-    Case("DistilBERT shape", "fp32", "textfooler", "stock TextAttack", 2, 20),
-    Case("DistilBERT shape", "fp32", "pwws", "stock TextAttack", 2, 20),
-    Case("DistilBERT shape", "fp32", "textfooler", "unpadded", 10, 1.2),
-    Case("DistilBERT shape", "fp32", "pwws", "unpadded", 10, 1.2),
-    Case("DistilBERT shape", "int8-dynamic", "textfooler", "unpadded", 20, 1.2),
-    Case("DistilBERT shape", "int8-dynamic", "pwws", "unpadded", 20, 1.2),
-    Case("small BERT", "fp32", "textfooler", "floor", 100, 2),
-    Case("small BERT", "fp32", "pwws", "floor", 100, 2),
-    Case("small BERT", "fp32", "pso", "floor", 30, 2),
-    Case("small BERT", "int8-dynamic", "textfooler", "floor", 100, 2),
-    Case("DistilBERT shape", "fp32", "textfooler", "floor", 10, 1.15),
-    Case("DistilBERT shape", "fp32", "pwws", "floor", 10, 1.15),
-    Case("DistilBERT shape", "int8-dynamic", "textfooler", "floor", 10, 1.15),
-    Case("DistilBERT shape", "int8-dynamic", "pwws", "floor", 10, 1.15),
-    Case("small BERT", "fp32", "textfooler", "one worker", 100, 1.8),
-    Case("small BERT", "fp32", "pwws", "one worker", 100, 1.8),
-    Case("DistilBERT shape", "int8-dynamic", "textfooler", "one worker", 20, 1.8),
+    Case("bert-small", "fp32", "textfooler", "stock TextAttack", 20, 20),
+    Case("bert-small", "fp32", "pwws", "stock TextAttack", 15, 20),
+    Case("bert-small", "fp32", "pso", "stock TextAttack", 10, 10),
+    Case("minilm-l6", "fp32", "textfooler", "stock TextAttack", 4, 20),
+    Case("minilm-l6", "fp32", "pwws", "stock TextAttack", 2, 20),
+    Case("minilm-l6", "fp32", "pso", "stock TextAttack", 2, 20),
+    Case("bert-small", "fp32", "textfooler", "unpadded", 50, 4),
+    Case("bert-small", "fp32", "pwws", "unpadded", 50, 4),
+    Case("bert-small", "fp32", "pso", "unpadded", 30, 4),
+    Case("bert-small", "int8-dynamic", "textfooler", "unpadded", 50, 4),
+    Case("bert-small", "int8-dynamic", "pwws", "unpadded", 50, 4),
+    Case("bert-small", "int8-dynamic", "pso", "unpadded", 30, 4),
+    Case("minilm-l6", "fp32", "textfooler", "unpadded", 20, 2),
+    Case("minilm-l6", "fp32", "pwws", "unpadded", 15, 2),
+    Case("minilm-l6", "int8-dynamic", "textfooler", "unpadded", 20, 2),
+    Case("minilm-l6", "int8-dynamic", "pwws", "unpadded", 15, 2),
+    Case("minilm-l6", "int8-dynamic", "pso", "unpadded", 6, 2),
+    Case("mpnet-base", "int8-dynamic", "textfooler", "unpadded", 6, 1.5),
+    Case("mpnet-base", "int8-dynamic", "pwws", "unpadded", 4, 1.5),
+    Case("bert-small", "fp32", "textfooler", "floor", 100, 2),
+    Case("bert-small", "fp32", "pwws", "floor", 100, 2),
+    Case("bert-small", "fp32", "pso", "floor", 30, 2),
+    Case("bert-small", "int8-dynamic", "textfooler", "floor", 100, 2),
+    Case("minilm-l6", "fp32", "textfooler", "floor", 20, 1.15),
+    Case("minilm-l6", "int8-dynamic", "textfooler", "floor", 20, 1.15),
+    Case("minilm-l6", "int8-dynamic", "pwws", "floor", 15, 1.15),
+    Case("mpnet-base", "int8-dynamic", "textfooler", "floor", 6, 1.15),
+    Case("bert-small", "fp32", "textfooler", "one worker", 100, 1.8),
+    Case("bert-small", "fp32", "pwws", "one worker", 100, 1.8),
+    Case("minilm-l6", "int8-dynamic", "textfooler", "one worker", 30, 1.8),
+    Case("bert-small", "fp32", "textfooler", "two threads", 100, 1),
+    Case("minilm-l6", "fp32", "textfooler", "two threads", 20, 1),
+    Case("minilm-l6", "int8-dynamic", "textfooler", "two threads", 30, 1),
+    Case("mpnet-base", "int8-dynamic", "textfooler", "two threads", 6, 1),
 )
 
 
-def distilbert_shape(p: config.Parameters, small: Path) -> Path:
-    """A checkpoint of DistilBERT's shape (6 layers, 768 wide) with random weights and the small model's tokenizer."""
-    import torch
-    import transformers as hf
-
-    def build(room: Path) -> None:
-        torch.manual_seed(0)
-        tokenizer = hf.DistilBertTokenizerFast(tokenizer_file=str(small / "tokenizer.json"))  # gives no token types
-        labels = len(json.loads((small / "config.json").read_text("utf-8"))["id2label"])
-        shape = hf.DistilBertConfig(vocab_size=len(tokenizer), num_labels=labels, initializer_range=0.05)
-        hf.DistilBertForSequenceClassification(shape).save_pretrained(room)
-        tokenizer.save_pretrained(room)
-
-    depends = {"tokenizer": store.sha256(small / "tokenizer.json"), "shape": "6x768"}
-    return store.made(config.run_dir(p) / "bench" / f"distilbert-shape-{config.key(depends)}", depends, build)
+STEPS = (("bert-small", "textfooler", 30), ("bert-small", "pwws", 20), ("bert-small", "pso", 10), ("minilm-l6", "textfooler", 4))
+"""Model, attack and number of examples of each table of steps."""
 
 
 def setting(p: config.Parameters, case: Case) -> tuple[Task, Path]:
     """The task and the torch checkpoint of a case."""
-    p = dataclasses.replace(p, attack=case.attack)
-    checkpoint = pipeline.checkpoint(p)
-    if case.model == "small BERT":
-        return Task(p, case.variant, pipeline.variant(p, case.variant), "bench"), checkpoint
-    checkpoint = distilbert_shape(p, checkpoint)
-    return Task(p, case.variant, pace.executable(p, checkpoint, case.variant), "bench"), checkpoint
+    p = dataclasses.replace(p, attack=case.attack, **MODELS[case.model])
+    return Task(p, case.variant, pipeline.variant(p, case.variant), "bench"), pipeline.checkpoint(p)
 
 
 def sample(task: Task, n: int) -> list[Example]:
@@ -133,6 +129,7 @@ def measure(p: config.Parameters, case: Case) -> dict:
         "unpadded": lambda: sides.Unpadded(task, checkpoint),
         "floor": lambda: sides.Floor(task, 2, examples),
         "one worker": lambda: sides.Engine(task, 1, warm_up),
+        "two threads": lambda: sides.Threaded(task, warm_up),
     }[case.against]()
     times, identical = [], True
     for turn in range(ROUNDS):
@@ -143,10 +140,10 @@ def measure(p: config.Parameters, case: Case) -> dict:
         mine = ours(chunk)
         times.append((middle - start, time.perf_counter() - middle))
         identical &= theirs is None or list(map(outcome, theirs)) == list(map(outcome, mine))
-    cold = ours.cold
+    cold, length = ours.cold, sum(map(len, map(classifiers.load(task.model).ids, (e.text for e in examples)))) / len(examples)
     ours.close()
     other.close()
-    return row(case, times, identical) | {"cold_start_s": round(cold, 2)}
+    return row(case, times, identical) | {"cold_start_s": round(cold, 2), "tokens": round(length, 1)}
 
 
 def row(case: Case, times: list[tuple[float, float]], identical: bool) -> dict:
@@ -188,9 +185,9 @@ class Steps:
             way(warm_up)
 
 
-def steps(p: config.Parameters, attack: str, examples: int) -> dict:
+def steps(p: config.Parameters, model: str, attack: str, examples: int) -> dict:
     """Seconds of each step on the same examples, and whether all gave the same outcomes."""
-    task, checkpoint = setting(p, Case("small BERT", "fp32", attack, "steps", examples, 0))
+    task, checkpoint = setting(p, Case(model, "fp32", attack, "steps", examples, 0))
     some = sample(task, examples + 2)
     ways = Steps(task, checkpoint, some[:2])
     found, outcomes = [], set()
@@ -200,7 +197,7 @@ def steps(p: config.Parameters, attack: str, examples: int) -> dict:
         found.append({"step": name, "seconds": round(time.perf_counter() - start, 3)})
         outcomes.add(tuple(map(outcome, records)))
     ways.crew.close()
-    return {"attack": attack, "examples": examples, "identical": len(outcomes) == 1, "steps": found}
+    return {"model": model, "attack": attack, "examples": examples, "identical": len(outcomes) == 1, "steps": found}
 
 
 def worker_peak(_=None) -> int:
@@ -210,7 +207,7 @@ def worker_peak(_=None) -> int:
 
 def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]:
     """Cost a query and peak memory of a worker after `many` examples against after the first `few`."""
-    task, _ = setting(p, Case("small BERT", "fp32", "pwws", "growth", many, 1.1))
+    task, _ = setting(p, Case("bert-small", "fp32", "pwws", "growth", many, 1.1))
     examples = sample(task, many)
     few = min(few, len(examples) // 2)
     ours = sides.Engine(task, 1, [])
@@ -250,7 +247,7 @@ def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
         found["rows"] += growth(p)
         store.write_json(file, found)
     if only in "steps":
-        found["steps"] = [steps(p, attack, n) for attack, n in (("textfooler", 30), ("pwws", 20), ("pso", 10))]
+        found["steps"] = [steps(p, *part) for part in STEPS]
         store.write_json(file, found)
     return found
 

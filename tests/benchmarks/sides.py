@@ -63,6 +63,21 @@ class Engine:
         self.crew.__exit__()
 
 
+class Threaded:
+    """The engine in this process, with two threads inside each operation in place of two processes."""
+
+    def __init__(self, task: Task, warm_up):
+        self.searcher = one_example.Searcher(task)
+        self.searcher.wrapper.model = victim.Victim(task.model, threads=2)
+        self(warm_up)
+
+    def __call__(self, examples):
+        return [self.searcher(e) for e in examples]
+
+    def close(self):
+        pass
+
+
 class Floor:
     """Processes that do nothing but answer, in the fastest mode, the distinct texts that the search asks."""
 
