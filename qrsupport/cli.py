@@ -41,6 +41,7 @@ def names() -> dict[str, dict[str, str]]:
         "attacks": {name: catalog.described(name) for name in catalog.ATTACKS},
         "protocols": catalog.PROTOCOLS,
         "resources": catalog.RESOURCES,
+        "devices": catalog.DEVICES,
         "profiles": {name: profiles.read(name).help for name in profiles.files()},
     }
     return {kind: {name: line(entry) for name, entry in table.items()} for kind, table in tables.items()} | {
@@ -51,7 +52,7 @@ def names() -> dict[str, dict[str, str]]:
 @cli.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object, with the parameters' schema.")
 def list_(as_json):
-    """Every dataset, backbone, variant, attack, protocol, resource set, profile and chapter, one line each."""
+    """Every dataset, backbone, variant, attack, protocol, resource set, device, profile and chapter, one line each."""
     found = names()
     if as_json:
         click.echo(json.dumps(found | {"parameters": schema.json_schema()}, indent=1, ensure_ascii=False))

@@ -45,7 +45,8 @@ class Record:
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
     `perturbed`, None where there is no encoder.  `execution` of the variant is "kernel", or
     "simulated" where its widths have none, or "emulated" where floats stand for its integers.
-    `timing` (seconds, host, start) is the only field that differs between two runs of the same thing.  `setting` is not stored: `runs.load` gives it.
+    `timing` (seconds, host, start) is the only field that differs between two runs of the same thing.
+    `setting` is not stored: `runs.load` gives it.
     """
 
     example: str

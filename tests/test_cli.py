@@ -25,7 +25,7 @@ def run(*arguments, **kwargs):
 
 def test_list_json_covers_the_catalogue():
     found = json.loads(run("list", "--json").stdout)
-    for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources"):
+    for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources", "devices"):
         assert list(found[kind]) == list(getattr(catalog, kind.upper()))
     assert list(found["profiles"]) == list(profiles.files())
     for kind in found.keys() - {"parameters"}:

@@ -1,9 +1,9 @@
 """What classifiers answered before, one file each, so that an attack does not ask again what another one asked.
 
 Attacks on one classifier that differ in margin, goal, ranking or budget ask many of the same texts.  A file is named by the
-classifier's digest and by what answers it (ONNX Runtime's version and 8-bit kernel, or PyTorch's and the GPU), and lies in a folder of the CPU's own; so what another
-version or machine answered is never read.  It is SQLite, which several processes may use at once; a row has the digest of a
-text, the logits and a checksum.  A file that is damaged or cannot be used is left alone, with a line; a full one is only read.
+classifier's digest and by what answers it (ONNX Runtime's version and 8-bit kernel, or PyTorch's and the GPU), and lies in a
+folder of the CPU's own; so what another version or machine answered is never read.  It is SQLite, which several processes
+may use at once; a row has the digest of a text, the logits and a checksum.  A file that is damaged or cannot be used is left alone, with a line; a full one is only read.
 """
 
 import hashlib

@@ -30,7 +30,7 @@ def version(device: str) -> tuple[str, ...]:
 class Session:
     """The classifier in the ONNX file `file` on `device`; answers as an `onnxruntime.InferenceSession` does.
 
-    Raises CannotRun naming the operations that are not known here.
+    Raises CannotRun naming the operations that are not known here, or one whose sizes a text's content decides.
     """
 
     def __init__(self, file: Path, device: str):
@@ -46,6 +46,7 @@ class Session:
         self.inputs = [i.name for i in model.graph.input]
         self.fixed = {t.name: torch.tensor(numpy_helper.to_array(t)) for t in model.graph.initializer}
         self.nodes = self._without_fixed([Node(node) for node in model.graph.node])
+        self._refuse_sizes(file)
         self.placed: dict[str, torch.Tensor] = {}
         self.ready: dict[tuple, Callable] = {}
         self.kept: list[list[Step]] = []
@@ -64,6 +65,15 @@ class Session:
         used = {name for node in rest for name in node.inputs}
         self.fixed = {name: value for name, value in self.fixed.items() if name in used}
         return rest
+
+    def _refuse_sizes(self, file: Path) -> None:
+        """Raises CannotRun for an operation that reads as numbers what depends on a text's content."""
+        depends = set(self.inputs)
+        for node in self.nodes:
+            given = [i for i, name in enumerate(node.inputs) if name in depends and node.kind != "Shape"]
+            if {*given} & {*NUMBERS.get(node.kind, ())}:
+                raise CannotRun(f"{file}: {node.kind} {node.output} takes sizes from a text's content; take device='cpu'")
+            depends |= {node.output} if given else set()
 
     def run(self, _outputs, given: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Logits for the inputs, each int64, texts × length, in a list of one."""
@@ -174,9 +184,6 @@ class Step:
         return list(dict.fromkeys(self.node.inputs[i] for i in self.varying))
 
     def call(self, found: dict[str, torch.Tensor]) -> torch.Tensor:
-        for i in self.varying:
-            if i in NUMBERS.get(self.node.kind, ()):
-                raise CannotRun(f"{self.node.kind} {self.node.output} takes sizes from a text's content; take device='cpu'")
         taken = [found[self.node.inputs[i]] if i in self.varying else x for i, x in enumerate(self.arguments)]
         return self.node.call(taken)
 

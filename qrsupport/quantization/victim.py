@@ -24,7 +24,7 @@ from scipy.special import softmax
 from tokenizers import Tokenizer
 
 from .. import store
-from ..errors import BadCheckpoint, CannotRun, DependentAnswers
+from ..errors import BadCheckpoint, DependentAnswers
 from . import batching, weights
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -72,8 +72,6 @@ class Victim:
         try:
             found = self._ask([[max(0, self.tokenizer.get_vocab_size() - 1), self.pad]])
             fits = found.shape == (1, len(self.labels)) and found.dtype.kind == "f"
-        except CannotRun:
-            raise
         except Exception as e:  # onnxruntime's exceptions share no public base
             raise BadCheckpoint(
                 f"{self.path}: model.onnx does not fit tokenizer.json and variant.json ({str(e)[:300]}); delete it"
@@ -143,8 +141,6 @@ class Victim:
         rows = ids if self.device == "cpu" else ids + ids[-1:] * (self.together - len(ids))
         try:
             return self.session.run(None, self.inputs_of(rows))[0][: len(ids)]
-        except CannotRun:
-            raise
         except Exception as e:  # onnxruntime's exceptions share no public base
             raise BadCheckpoint(
                 f"{self.path / 'model.onnx'} cannot take the tokens of {self.path / 'tokenizer.json'} "

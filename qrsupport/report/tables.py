@@ -185,8 +185,8 @@ def bench_steps(found: dict) -> pd.DataFrame:
         seconds = [s["seconds"] for s in part["steps"]]
         for i, step in enumerate(part["steps"]):
             gain = f"{seconds[i - 1] / seconds[i]:.2f}" if i else ""
-            lines.append({"model": part.get("model", ""), "attack": part["attack"], "step": step["step"], "seconds": f"{seconds[i]:.2f}",
-                          "times faster than before": gain, "in all": f"{seconds[0] / seconds[i]:.1f}"})  # fmt: skip
+            lines.append({"model": part.get("model", ""), "attack": part["attack"], "step": step["step"],
+                          "seconds": f"{seconds[i]:.2f}", "times faster than before": gain, "in all": f"{seconds[0] / seconds[i]:.1f}"})  # fmt: skip
     return pd.DataFrame(lines)
 
 
@@ -213,7 +213,8 @@ def device_rows(found: dict) -> pd.DataFrame:
     """What `qrsupport device` compared: how many texts get another label, and how far logits are apart."""
     rows = pd.DataFrame(found["agreement"])
     return pd.DataFrame({
-        "compared": [f"{' on '.join(row.one)}, {' on '.join(row.other)}" for row in rows.itertuples()], "n": rows["n"], "other labels": rows["labels"],
+        "compared": [f"{' on '.join(row.one)}, {' on '.join(row.other)}" for row in rows.itertuples()],
+        "n": rows["n"], "other labels": rows["labels"],
         "largest difference": rows["largest"].map("{:.2g}".format), "root mean square": rows["rms"].map("{:.2g}".format),
     })  # fmt: skip
 
