@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, catalog, config, profiles, project, schema
+from . import __version__, attack_catalog, catalog, config, profiles, project, schema
 from .book.commands import COMMANDS, PAIRS, PROFILE
 from .errors import ChapterFailed, QRError
 from .study.commands import study
@@ -38,7 +38,7 @@ def names() -> dict[str, dict[str, str]]:
         "datasets": catalog.DATASETS,
         "backbones": catalog.BACKBONES,
         "variants": catalog.VARIANTS,
-        "attacks": {name: catalog.described(name) for name in catalog.ATTACKS},
+        "attacks": {name: attack_catalog.described(name) for name in attack_catalog.ATTACKS},
         "protocols": catalog.PROTOCOLS,
         "resources": catalog.RESOURCES,
         "devices": catalog.DEVICES,

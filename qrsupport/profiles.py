@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import catalog, config, declared, project
+from . import attack_catalog, catalog, config, declared, project
 from .declared import items, keys, once
 from .errors import BadParameter, UnknownName
 
@@ -138,10 +138,10 @@ def _possible(profile: Profile, file: Path) -> None:
         n, words = (_of_attack(profile, attack, name) for name in ("n", "resources"))
         if profile.shards.get(attack, 1) > n:
             raise BadParameter(f"{file}: {attack} has n={n} examples; give it {n} shards at most, not {profile.shards[attack]}")
-        if attack in catalog.ATTACKS and words not in catalog.suppliers(attack):
+        if attack in attack_catalog.ATTACKS and words not in attack_catalog.suppliers(attack):
             raise BadParameter(
-                f"{file}: {attack} cannot run with resources={words!r} ({catalog.described(attack)}); the nearest that can: "
-                f"{catalog.instead(attack, words)}"
+                f"{file}: {attack} cannot run with resources={words!r} ({attack_catalog.described(attack)}); the nearest that can: "
+                f"{attack_catalog.instead(attack, words)}"
             )
 
 

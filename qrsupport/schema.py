@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
-from . import catalog
+from . import attack_catalog, catalog
 from .errors import BadParameter, UnknownName
 
 KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -248,7 +248,7 @@ class Compared(Named):
 class Attack(Named):
     """An attack: its recipe, words and seed, then its aim."""
 
-    attack: Annotated[Text, Names(catalog.ATTACKS, others=_import_path), about("the recipe")] = "textfooler"
+    attack: Annotated[Text, Names(attack_catalog.ATTACKS, others=_import_path), about("the recipe")] = "textfooler"
     resources: Annotated[Text, Names(catalog.RESOURCES), about("where an attack's words come from")] = "embedded"
     attack_seed: Annotated[int, about("seed of the sample and of each example's random state", ge=0)] = 0
     query_budget: Annotated[int, about("most queries an example; 0: no limit", ge=0)] = 0
@@ -276,7 +276,7 @@ class Adversarial(Named):
     """What adversarial training adds."""
 
     adversarial_attack: Annotated[
-        Text, Names(catalog.ATTACKS), about("the recipe that makes adversarial training examples")
+        Text, Names(attack_catalog.ATTACKS), about("the recipe that makes adversarial training examples")
     ] = "textfooler"
     adversarial_examples: Annotated[int, about("training examples attacked for adversarial training", ge=1, le=1_000_000)] = 80
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from stored import all_records
 
-from qrsupport import catalog, config, pipeline, records
+from qrsupport import attack_catalog, config, pipeline, records
 from qrsupport.analysis import metrics
 from qrsupport.attacks import goals, one_example, tasks, wiring
 from qrsupport.data import datasets
@@ -282,10 +282,10 @@ def test_letters_are_changed_as_textattack_changes_them(p, variant):
 
 
 def test_every_attack_has_parts_and_a_recipe():
-    assert set(catalog.ATTACKS) == set(wiring.RECIPES) == set(resources.PARTS)
+    assert set(attack_catalog.ATTACKS) == set(wiring.RECIPES) == set(resources.PARTS)
     wanted = {part for parts in resources.PARTS.values() for part in parts}
     for name, table in sources.LOADERS.items():
-        assert wanted <= set(table) | set(catalog.ABSENT[name]) and not set(table) & set(catalog.ABSENT[name])
+        assert wanted <= set(table) | set(attack_catalog.ABSENT[name]) and not set(table) & set(attack_catalog.ABSENT[name])
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import sys
 import pandas
 import pytest
 
-from qrsupport import catalog, config, doctor, profiles, project
+from qrsupport import attack_catalog, catalog, config, doctor, profiles, project
 from qrsupport.book import chapters
 from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
 from qrsupport.quantization import batching
@@ -25,8 +25,9 @@ def run(*arguments, **kwargs):
 
 def test_list_json_covers_the_catalogue():
     found = json.loads(run("list", "--json").stdout)
-    for kind in ("datasets", "backbones", "variants", "attacks", "protocols", "resources", "devices"):
+    for kind in ("datasets", "backbones", "variants", "protocols", "resources", "devices"):
         assert list(found[kind]) == list(getattr(catalog, kind.upper()))
+    assert list(found["attacks"]) == list(attack_catalog.ATTACKS)
     assert list(found["profiles"]) == list(profiles.files())
     for kind in found.keys() - {"parameters"}:
         assert all(line and "\n" not in line for line in found[kind].values())
@@ -37,7 +38,7 @@ def test_list_json_covers_the_catalogue():
 
 def test_list_shows_every_name():
     words = run("list").stdout.split()
-    assert {*catalog.DATASETS, *catalog.VARIANTS, *catalog.ATTACKS, *profiles.files()} <= set(words)
+    assert {*catalog.DATASETS, *catalog.VARIANTS, *attack_catalog.ATTACKS, *profiles.files()} <= set(words)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from qrsupport import catalog, config, pipeline
+from qrsupport import attack_catalog, catalog, config, pipeline
 from qrsupport.attacks import tasks
 from qrsupport.book import chapters
 from qrsupport.experiments import pace, planning
@@ -99,7 +99,7 @@ def test_what_is_there_is_taken_off(tmp_path):
 
 def test_the_full_grid_of_the_paper_is_one_parameter():
     some, everything = chapters.plan("paper"), chapters.plan("paper", {"n": 1000})
-    assert {job.parameters["n"] for job in everything if job.parameters.get("attack", "") in catalog.ATTACKS} == {1000}
+    assert {job.parameters["n"] for job in everything if job.parameters.get("attack", "") in attack_catalog.ATTACKS} == {1000}
     ns = {config.make(**job.parameters).n for job in some if job.chapter == "attack"}
     assert max(ns) < 1000 and len(some) == len(everything)
 

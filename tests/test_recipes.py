@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from qrsupport import catalog, config, pipeline
+from qrsupport import attack_catalog, config, pipeline
 from qrsupport.attacks import one_example, parts, recipes, tasks, wiring
 from qrsupport.data import datasets
 from qrsupport.errors import BadParameter, CannotRun, MissingResource, NoNetwork, UnknownName
@@ -24,9 +24,9 @@ from textattack.search_methods import GreedySearch  # isort: skip
 from textattack.shared import AttackedText  # isort: skip
 from textattack.transformations import WordSwapChangeName, WordSwapQWERTY, WordSwapWordNet  # isort: skip
 
-EMBEDDED = [name for name in catalog.ATTACKS if "embedded" in catalog.suppliers(name)]
+EMBEDDED = [name for name in attack_catalog.ATTACKS if "embedded" in attack_catalog.suppliers(name)]
 NEW = [name for name in EMBEDDED if name not in ("textfooler", "pwws", "pso", "deepwordbug")]
-STOPPED = [name for name in catalog.ATTACKS if name not in EMBEDDED]
+STOPPED = [name for name in attack_catalog.ATTACKS if name not in EMBEDDED]
 MASKED = ("bae", "bert-attack", "clare")
 LEFT_OUT = {"ChineseRecipe", "FrenchRecipe", "SpanishRecipe", "Seq2SickCheng2018BlackBox", "MorpheusTan2020"}
 
@@ -57,7 +57,7 @@ def outcome(record):
 
 def test_every_recipe_for_english_classifiers_has_a_name():
     shipped = {k for k, v in vars(attack_recipes).items() if isinstance(v, type) and issubclass(v, AttackRecipe)}
-    assert {entry.recipe for entry in catalog.ATTACKS.values()} == shipped - LEFT_OUT - {"AttackRecipe"}
+    assert {entry.recipe for entry in attack_catalog.ATTACKS.values()} == shipped - LEFT_OUT - {"AttackRecipe"}
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -69,16 +69,16 @@ def test_the_parts_declared_are_those_that_the_recipe_asks_for(name):
         return words.part(part)
 
     wiring.build_recipe(wiring.RECIPES[name], find, wiring.Wrapper(recipes.Blank()))
-    assert asked == set(catalog.ATTACKS[name].parts)
+    assert asked == set(attack_catalog.ATTACKS[name].parts)
 
 
 @pytest.mark.parametrize("name", STOPPED)
 def test_what_cannot_run_says_why_and_what_can_before_any_work(name, tmp_path):
     p = config.make(attack=name, run_dir=str(tmp_path))
-    with pytest.raises((CannotRun, MissingResource), match=rf"^{name}.*attack='{catalog.instead(name, 'embedded')}'"):
+    with pytest.raises((CannotRun, MissingResource), match=rf"^{name}.*attack='{attack_catalog.instead(name, 'embedded')}'"):
         pipeline.attack(p, progress=False)
     assert not list(tmp_path.iterdir())
-    line = catalog.described(name)
+    line = attack_catalog.described(name)
     assert "CANNOT RUN HERE: " in line or "not with the embedded resources" in line
 
 

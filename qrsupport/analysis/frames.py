@@ -7,7 +7,7 @@ set of variants attacked jointly and of those spared, variant that ranks words, 
 import numpy as np
 import pandas as pd
 
-from .. import catalog
+from .. import attack_catalog, catalog
 from ..errors import StaleArtefact
 
 MODEL = ["dataset", "backbone", "seed", "setting"]
@@ -76,7 +76,7 @@ def rank(name: str, known: list[str]) -> int:
 
 def order(df: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Rows by `by`; attacks and variants in the catalogue's order."""
-    ranks = {"attack": list(catalog.ATTACKS), "protocol": ["clean", "direct", "recovery", "transfer", "joint", "spare"]}
+    ranks = {"attack": list(attack_catalog.ATTACKS), "protocol": ["clean", "direct", "recovery", "transfer", "joint", "spare"]}
     ranks |= {name: list(catalog.VARIANTS) for name in ("variant", "variant_a", "variant_b", "source", "target")}
 
     def key(column: pd.Series) -> pd.Series:

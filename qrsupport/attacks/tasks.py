@@ -7,7 +7,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from .. import catalog, config, provenance, records
+from .. import attack_catalog, catalog, config, provenance, records
 from ..data import datasets
 from ..errors import BadParameter
 from ..lexicons import resources
@@ -82,7 +82,7 @@ def settled(p: config.Parameters, recipe: type | None = None) -> tuple[config.Pa
 
     recipe = recipe or recipes.find(p.attack)
     p = dataclasses.replace(p, attack=recipes.name(recipe))
-    return p, None if p.attack in catalog.ATTACKS else recipe
+    return p, None if p.attack in attack_catalog.ATTACKS else recipe
 
 
 def supply(p: config.Parameters, recipe: type | None = None) -> resources.Resources:
@@ -91,8 +91,8 @@ def supply(p: config.Parameters, recipe: type | None = None) -> resources.Resour
         from . import recipes
 
         return recipes.supply(p, recipe)
-    goal = catalog.ATTACKS[p.attack].goal
-    if (p.margin or p.joint or p.spare) and goal != catalog.AttackEntry.goal:
+    goal = attack_catalog.ATTACKS[p.attack].goal
+    if (p.margin or p.joint or p.spare) and goal != attack_catalog.AttackEntry.goal:
         raise BadParameter(f"margin, joint and spare need an attack that seeks another label; {p.attack} seeks {goal}")
     words = resources.load(p.resources, p.network, p.attack)
     if p.ranking:

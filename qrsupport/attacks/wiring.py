@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from .. import catalog, offline
+from .. import attack_catalog, offline
 from ..errors import BadParameter, CannotRun, QRError, UnknownName
 from ..lexicons import published
 from ..lexicons.resources import Resources
@@ -63,7 +63,7 @@ from textattack.transformations import (
 )
 from textattack.transformations.word_swaps.word_swap import WordSwap
 
-RECIPES = {name: getattr(attack_recipes, entry.recipe) for name, entry in catalog.ATTACKS.items()}
+RECIPES = {name: getattr(attack_recipes, entry.recipe) for name, entry in attack_catalog.ATTACKS.items()}
 _building = threading.Lock()
 
 
@@ -188,9 +188,9 @@ def stand_ins(find) -> dict:
         SBERT: lambda metric="cosine", **k: _encoder(find, metric=metric, **k),
         ThoughtVector: lambda embedding=None, **k: None if embedding else ThoughtVector(Embedding(find("vectors")), **k),
         GPT2: lambda model_name="", **k: Fluent(*find("language_model"), **k),
-        Google1BillionWordsLanguageModel: _refusal(catalog.ATTACKS["genetic"].cannot),
-        LearningToWriteLanguageModel: _refusal(catalog.ATTACKS["faster-genetic"].cannot),
-        WordSwapGradientBased: _refusal(catalog.GRADIENTS),
+        Google1BillionWordsLanguageModel: _refusal(attack_catalog.ATTACKS["genetic"].cannot),
+        LearningToWriteLanguageModel: _refusal(attack_catalog.ATTACKS["faster-genetic"].cannot),
+        WordSwapGradientBased: _refusal(attack_catalog.GRADIENTS),
         WordSwapWordNet: partial(_wordnet, find),
         WordSwapHowNet: lambda **k: HowNet(find("sememes"), find("tagger"), **k),
         WordSwapMaskedLM: partial(_masked, find, WordSwapMaskedLM),
@@ -283,7 +283,7 @@ def build(attack: str, resources: Resources, model: ModelWrapper, query_budget: 
     for another one, and as `build_recipe` does.
     """
     if attack not in RECIPES:
-        raise UnknownName("attack", attack, catalog.ATTACKS)
+        raise UnknownName("attack", attack, attack_catalog.ATTACKS)
     return build_recipe(RECIPES[attack], resources.part, model, query_budget)
 
 
@@ -320,4 +320,4 @@ def _usable(built) -> None:
     if not isinstance(goal, ClassificationGoalFunction):
         raise CannotRun(f"its goal, {type(goal).__name__}, is not about classes")
     if not built.is_black_box:
-        raise CannotRun(f"it {catalog.GRADIENTS}")
+        raise CannotRun(f"it {attack_catalog.GRADIENTS}")

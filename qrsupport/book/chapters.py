@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .. import catalog, config, profiles, project, provenance, store
+from .. import attack_catalog, catalog, config, profiles, project, provenance, store
 from ..data import datasets
 from ..errors import ChapterFailed, NoRecords, QRError, UnknownName
 from ..lexicons import resources
@@ -77,7 +77,7 @@ def check(chapter: str, given: dict) -> None:
     if "dataset" in own and not datasets.fetched(p):
         datasets.load(p)
     for name in ("attack", *(["adversarial_attack"] if chapter == "adversarial" else [])):
-        if name in own and getattr(p, name) in catalog.ATTACKS:  # the reader's own is looked at when it is imported
+        if name in own and getattr(p, name) in attack_catalog.ATTACKS:  # the reader's own is looked at when it is imported
             resources.check(p.resources, p.network, getattr(p, name))
 
 

@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import catalog, config, offline
+from .. import attack_catalog, catalog, config, offline
 from ..errors import BadParameter, CannotRun, MissingResource, NoNetwork, QRError, UnknownName
 from . import published, word_encoder
 
-PARTS = {name: entry.parts for name, entry in catalog.ATTACKS.items()}
+PARTS = {name: entry.parts for name, entry in attack_catalog.ATTACKS.items()}
 ALL = ("encoder", "neighbours", "substitutes", "sememes", "tagger", "stop_words")
 
 
@@ -80,9 +80,9 @@ def load(name: str, network: bool = False, attack: str = "", parts: tuple[str, .
         raise UnknownName("resource set", name, catalog.RESOURCES)
     if attack and attack not in PARTS:
         raise UnknownName("attack", attack, PARTS)
-    instead = f"the nearest that can: attack={catalog.instead(attack, name)!r}" if attack else ""
-    if attack and catalog.ATTACKS[attack].cannot:
-        raise CannotRun(f"{attack} cannot run: {catalog.ATTACKS[attack].cannot}; {instead}")
+    instead = f"the nearest that can: attack={attack_catalog.instead(attack, name)!r}" if attack else ""
+    if attack and attack_catalog.ATTACKS[attack].cannot:
+        raise CannotRun(f"{attack} cannot run: {attack_catalog.ATTACKS[attack].cannot}; {instead}")
     if name == "published" and not network:
         raise NoNetwork("the published resources are fetched; set network=True, or use resources='local' or 'embedded'")
     try:
@@ -118,10 +118,10 @@ def _part(name, part, *_places):
 
 def _refuse_absent(name: str, part: str) -> None:
     """Raises MissingResource for a part that a resource set never has, naming a set that does."""
-    if part in catalog.ABSENT[name]:
-        local = "" if part in catalog.ABSENT["local"] else "resources='local' or "
+    if part in attack_catalog.ABSENT[name]:
+        local = "" if part in attack_catalog.ABSENT["local"] else "resources='local' or "
         raise MissingResource(
-            f"the {name} resources have no {catalog.ABSENT[name][part]}; set {local}resources='published' with network=True"
+            f"the {name} resources have no {attack_catalog.ABSENT[name][part]}; set {local}resources='published' with network=True"
         )
 
 

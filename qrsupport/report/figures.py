@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure as Canvas
 
-from .. import catalog
+from .. import attack_catalog, catalog
 from .canvas import HATCHES, LINES, MARKERS, PALETTE, Figure, axes_of, labelled, need
 from .tables import cell, percent, visible
 
@@ -101,7 +101,7 @@ def _distribution(df: pd.DataFrame, column: str, xlabel: str, what: str, scale: 
     """A box for each cell and variant: median, quartiles, whiskers to the extremes; a wide range on a logarithmic axis."""
     df = df[df[column].notna()]
     need(df, what)
-    rank = {name: i for i, name in enumerate((*catalog.ATTACKS, *catalog.VARIANTS))}
+    rank = {name: i for i, name in enumerate((*attack_catalog.ATTACKS, *catalog.VARIANTS))}
     df = df.sort_values(["attack", "variant"], key=lambda c: c.map(lambda v: rank.get(v, len(rank))), kind="stable")
     df = df.assign(series=labelled(df, ["attack", "variant"], PLACE), value=df[column].astype(float) * scale)
     boxes = {name: group["value"].to_numpy() for name, group in df.groupby("series", sort=False)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .. import catalog
+from .. import attack_catalog, catalog
 from ..analysis import gains, null, outcomes, transfers
 from ..report.tables import p_value
 
@@ -65,7 +65,7 @@ def interval(found: dict) -> str:
 def main(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows on which the verdict rests: the paper's data sets, one backbone, two attacks."""
     same = rows["dataset"].isin(DATASETS) & (rows["backbone"] == BACKBONE)
-    return rows[same & ~rows["attack"].isin(set(catalog.ATTACKS) - set(ATTACKS))]
+    return rows[same & ~rows["attack"].isin(set(attack_catalog.ATTACKS) - set(ATTACKS))]
 
 
 def direct(rows: pd.DataFrame, n: int = gains.DRAWS) -> Finding:

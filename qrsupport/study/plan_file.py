@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import catalog, config, declared, project, store
+from .. import attack_catalog, catalog, config, declared, project, store
 from ..data import embedded, origins
 from ..declared import items, keys, once
 from ..errors import BadParameter, UnknownName
@@ -217,13 +217,13 @@ def _rates(rates: dict, units: tuple[Unit, ...]) -> dict[str, dict]:
     keys("key of rates", rates, ("from", *catalog.BACKBONES), ["from"])
     found = {name: row for name, row in rates.items() if name != "from"}
     for name, row in found.items():
-        for key, value in keys(f"key of rates.{name}", row, (*ASKING, *catalog.ATTACKS), ASKING).items():
+        for key, value in keys(f"key of rates.{name}", row, (*ASKING, *attack_catalog.ATTACKS), ASKING).items():
             if not isinstance(value, (int, float)) or not value > 0:
                 raise BadParameter(f"rates.{name}.{key}={value!r} must be seconds, more than 0")
     for unit in units:
         needed = {step.attack for step in unit.steps if step.does == "direct"}
         backbone = unit.parameters["backbone"]
-        keys(f"rates.{backbone}", found.get(backbone, {}), (*ASKING, *catalog.ATTACKS), sorted(needed))
+        keys(f"rates.{backbone}", found.get(backbone, {}), (*ASKING, *attack_catalog.ATTACKS), sorted(needed))
     return found
 
 
