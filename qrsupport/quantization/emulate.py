@@ -1,9 +1,10 @@
 """ONNX Runtime's dynamic 8 bits without its kernels: the same integers as 32-bit floats, one activation range for each text.
 
-Each text gets the answer that the kernel gives it alone, in company too and wherever 32-bit floats are added: on a GPU as
-on a CPU.  Why: the kernel takes a range over its whole call, here each text has its own; the rounding is the kernel's
-(`training.formula`); and products of integers are summed without an error, in any order, because no sum leaves the
-integers below 2 ** 24, which a 32-bit float holds.  For that a weight is two halves, `16 * high + low`, with a product each.
+In ONNX Runtime on the CPU each text gets the answer that the kernel gives it alone, in company too.  Why: the kernel takes a
+range over its whole call, here each text has its own; the rounding is the kernel's (`training.formula`); and products of
+integers are summed without an error, in any order, because no sum leaves the integers below 2 ** 24, which a 32-bit float
+holds.  For that a weight is two halves, `16 * high + low`, with a product each.  Elsewhere, as on a GPU, these products are
+exact too, but softmax and normalization may have other last bits, by which a number can round to the next integer.
 """
 
 from pathlib import Path
