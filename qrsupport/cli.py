@@ -102,12 +102,13 @@ def measure(pairs, out):
 @cli.command()
 @PAIRS
 @click.option("--texts", default=10_000, show_default=True, type=click.IntRange(1), help="Most texts to ask.")
+@click.option("--search", "searches", multiple=True, type=(str, click.IntRange(1)), help="An attack, and on how many examples.")
 @click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write.")
-def device(pairs, texts, out):
+def device(pairs, texts, searches, out):
     """Compare logits and speed of the CPU and of another device, and of 8 bits in a kernel and emulated.
 
     \b
-    qrsupport device -p device cuda -p dataset mr
+    qrsupport device -p device cuda -p dataset mr --search textfooler 20
     """
     given = {name: config.parse(name, text) for name, text in pairs}
     from . import store
@@ -116,12 +117,16 @@ def device(pairs, texts, out):
     from .training import fine_tuning
 
     p = config.make(**given)
+    for attack, _ in searches:
+        schema.check("attack", attack)
     fine_tuning.check_device(p.device)
-    found = device.compare(p, texts)
+    found = device.compare(p, texts) | {"searches": [row for one in searches for row in device.searches(p, *one)]}
     if out:
         store.write_json(out, found)
     tables.print_table(tables.device_rows(found))
     tables.print_table(tables.device_speed(found))
+    if searches:
+        tables.print_table(tables.device_searches(found))
 
 
 @cli.command()

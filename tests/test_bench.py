@@ -1,10 +1,12 @@
 """The benchmark compares like with like, and says nothing where the sides differ."""
 
 import dataclasses
+import subprocess
 
 import pytest
-from benchmarks import bench, kept, sides
+from benchmarks import bench, kept, sides, waits
 
+from qrsupport import store
 from qrsupport.attacks import answers
 from qrsupport.report import tables
 
@@ -89,3 +91,31 @@ def test_kept_answers_are_measured_on_equal_outcomes(tiny, monkeypatch):
     assert all(row["asked"] > row["model"] > 0 and row["kept"] > 0 for row in rows)
     again = [row for row in rows if "margin" in row["attack"]]
     assert sum(row["texts_kept"] for row in again) < sum(row["texts"] for row in again), rows
+
+
+def test_waits_are_timed_in_turns_in_a_run_directory_that_their_chain_shares(tmp_path):
+    some = (
+        waits.Wait("one", "touch $QRSUPPORT_RUNS/made; echo $PWD >> ../said", "sleep 0.2; echo older >> ../said"),
+        waits.Wait("two", "test -e $QRSUPPORT_RUNS/made", "true"),
+    )
+    trees = {side: tmp_path / side for side in ("before", "now")}
+    for tree in trees.values():
+        tree.mkdir()
+    rows = waits.measure(some, trees, turns=2)
+    assert (tmp_path / "said").read_text("utf-8").splitlines() == ["older", str(trees["now"])] * 3
+    assert rows[0]["before"][0] >= 0.2 > rows[0]["now"][0] and all(r["now"][1] <= r["now"][0] <= r["now"][2] for r in rows)
+    shown = tables.waits({"commits": {"before": "abc", "now": "def"}, "rows": rows})
+    assert list(shown) == ["what", "before (abc), s", "now, s", "times as fast"] and float(shown["times as fast"][0]) > 1
+    assert list(tables.waits({"commits": {"now": "def"}, "rows": [{"name": "x", "now": [1, 1, 1]}]})["now, s"]) == ["1.0"]
+    with pytest.raises(subprocess.CalledProcessError):
+        waits.chain((waits.Wait("fails", "false"),), "now", tmp_path)
+
+
+def test_a_stopped_benchmark_goes_on_and_a_whole_one_begins_anew(tmp_path):
+    file, about = tmp_path / "bench.json", {"machine": "m", "code": {"a": "1"}}
+    assert bench.stopped(file, about) == {}
+    store.write_json(file, about | {"rows": [{"name": "x"}]})
+    assert bench.stopped(file, about)["rows"] == [{"name": "x"}]
+    assert bench.stopped(file, about | {"code": {"a": "2"}}) == {}
+    store.write_json(file, about | {"rows": [], "date": "2026-01-01"})
+    assert bench.stopped(file, about) == {}

@@ -56,6 +56,7 @@ def test_list_shows_every_name():
         (["run", "finetune", "-p", "network", "perhaps"], "'perhaps'"),
         (["book", "--profile", "qiuck"], "did you mean 'quick'?"),
         (["book", "-p", "epoch", "1"], "did you mean 'epochs'?"),
+        (["device", "--search", "textfoler", "5"], "did you mean 'textfooler'?"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, said, tmp_path):

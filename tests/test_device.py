@@ -182,6 +182,20 @@ def test_the_comparison_counts_what_differs(tiny, as_if_a_gpu):
     assert [row["largest"] for row in here["agreement"]] == [0, pytest.approx(rounding["largest"])]
 
 
+def test_a_search_ends_on_the_other_device_as_on_the_cpu(tiny, as_if_a_gpu):
+    rows = device.searches(dataclasses.replace(tiny, device="cuda"), "textfooler", 6, progress=False)
+    assert [(row["variant"], row["device"]) for row in rows] == [
+        ("fp32", "cpu"), ("fp32", "cuda"), ("int8-dynamic", "cpu"), ("int8-emulated", "cuda"),
+    ]  # fmt: skip
+    assert [row["same"] for row in rows] == [None, 6, None, 6] and {row["examples"] for row in rows} == {6}
+    assert all(row["seconds"] > 0 for row in rows) and rows[0]["queries"] == rows[1]["queries"] > 6
+    found = {"searches": [row | {"seconds": 3.0 * (1 + (row["device"] == "cpu"))} for row in rows]}
+    shown = tables.device_searches(found)
+    assert list(shown["ended as on the CPU"]) == ["", "6", "", "6"] and shown["seconds an example"][0] == "1"
+    said = tables.device_searched(found)
+    assert "The attack textfooler takes 2 times as long on fp32 (cpu) as on fp32 (cuda); 6 of 6 examples end the same." in said
+
+
 def test_the_page_says_what_was_compared(tiny):
     found = device.compare(tiny, 60, progress=False)
     rows = tables.device_rows(found)

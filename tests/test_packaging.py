@@ -27,7 +27,6 @@ LOCK_LINES = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
 
 
 RUN = {
-    "jupyter-book": ("book.build", 'with_name("jupyter-book")'),
     "snakemake": ("book.grid", '"-m", "snakemake"'),
     "snakemake-executor-plugin-slurm": ("book.grid", '"--executor"'),
     "ipykernel": ("book.chapters", 'kernel_name="python3"'),

@@ -32,9 +32,9 @@ def stored(run_dir, n=6, **given):
         return found
 
     for variant in catalog.PAPER_VARIANTS:
-        made = config.identity(p, variant, True)
+        made = config.asked(p, variant, True)
         with_records = folder("attacks", made, Record)
-        with_replays = folder("replays", {"source": config.identity(p, "fp32", True), "target": config.identity(p, variant)}, Replay)
+        with_replays = folder("replays", {"source": config.asked(p, "fp32", True), "target": config.asked(p, variant)}, Replay)
         for i, example in enumerate(ids):
             shared = {"example": example, "position": i, **common, **attack, "status": Status.succeeded, "label": 1}
             with_records.append(Record(**shared, variant=variant, text=TEXTS[i % len(TEXTS)], perturbed="x", words=3,
@@ -44,13 +44,13 @@ def stored(run_dir, n=6, **given):
         with_records.close(), with_replays.close()
         content = common | {"variant": variant, "split": "test", "class_names": ["n", "p"], "ids": ids, "bytes": 1,
                             "labels": [1] * n, "predicted": [1] * n, "execution": "kernel"}  # fmt: skip
-        depends = {"parameters": config.identity(p, variant)}
+        depends = {"parameters": config.asked(p, variant)}
         store.made(run_dir / "clean" / f"x-{config.key(depends)}", depends,
                    lambda room, content=content: store.write_json(room / "predictions.json", content))  # fmt: skip
 
 
 CHANGES = [{"per_channel": True, "weight_type": "QUInt8"}, {"adversarial_examples": 500}, {"epochs": 1}, {"train_limit": 60},
-           {"reduce_range": True}, {"word_dropout": 0.3}]  # fmt: skip
+           {"reduce_range": True}, {"word_dropout": 0.3}, {"device": "cuda"}]  # fmt: skip
 
 
 @pytest.mark.parametrize("changes", [*zip(CHANGES), CHANGES, CHANGES[::-1]])
@@ -60,7 +60,7 @@ def test_runs_with_other_parameters_are_other_rows_and_break_no_table(tmp_path, 
         stored(tmp_path, **given)
     found = runs.load(tmp_path)
     grid = metrics.headline(*found, catalog.PAPER_VARIANTS)
-    runs_of = {config.key(config.identity(config.make(**{"backbone": "bert-small", "epochs": 6} | c), v, True))
+    runs_of = {config.key(config.asked(config.make(**{"backbone": "bert-small", "epochs": 6} | c), v, True))
                for c in ({}, *changes) for v in catalog.PAPER_VARIANTS}  # fmt: skip
     assert len(grid) == len(runs_of) and not grid.duplicated(["setting", "variant"]).any()
     assert (grid[["clean_n", "direct_n", "transfer_n"]] == 6).all().all()
@@ -87,6 +87,15 @@ def test_rows_are_named_by_what_differs_and_only_where_something_differs(tmp_pat
     stored(tmp_path / "two", train_limit=60)
     grid = metrics.headline(*runs.load(tmp_path / "two"))
     assert set(grid["setting"]) == {"", "train_limit=60"} and "setting" in show.headline(grid)
+
+
+def test_what_a_gpu_answered_is_compared_with_what_it_answered(tmp_path):
+    for device in catalog.DEVICES:
+        stored(tmp_path, device=device)
+    pairs = metrics.pairs(*runs.load(tmp_path), against="fp32")
+    assert set(pairs["setting"]) == {"", "device=cuda"} and set(pairs["variant_b"]) == {"int8-dynamic", "adversarial"}
+    for text in ("device=cuda", "device=cpu"):
+        assert len(metrics.headline(*runs.load(tmp_path, text))) == 3
 
 
 def test_variants_with_options_of_their_own_are_compared_with_the_same_fp32(tmp_path):

@@ -81,7 +81,7 @@ def _suite(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
             examples = _common(examples, sources[key])
     if not examples or not lost:
         return pd.DataFrame(columns=OUTCOME)
-    beaten = set(pd.concat(lost).itertuples(index=False, name=None))
+    beaten = set(pd.concat(lost).drop_duplicates().itertuples(index=False, name=None))
     labels = attacked.drop_duplicates("example").set_index("example")["label"]
     names = [(v, e) for v in variants for e in sorted(examples)]
     return pd.DataFrame(
@@ -93,5 +93,5 @@ def _suite(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
 def _common(examples: set | None, part: pd.DataFrame) -> set:
     """The examples that every variant of an attack has, and all attacks before."""
     counts = part.groupby("example")["variant"].nunique()
-    mine = set(counts.index[counts == part["variant"].nunique()])
+    mine = set(counts.index[counts == part["variant"].nunique()].tolist())
     return mine if examples is None else examples & mine

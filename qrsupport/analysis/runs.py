@@ -1,6 +1,6 @@
 """Everything recorded under a run directory, told apart: what differs between two runs becomes part of a row's name.
 
-The *setting* of a model is the parameters of its fine-tuning beside data set, backbone and seed; a
+The *setting* of a model is the parameters of its fine-tuning beside data set, backbone and seed, and the device that answered; a
 variant's *options* are its own, such as those of the int8 quantization.  Where one model has been
 run with several, each is named by the values that differ among them, a default left out:
 `epochs=1`, `int8-dynamic (per_channel=true)`.
@@ -19,7 +19,9 @@ from ..errors import NoRecords
 MODEL = ("dataset", "backbone", "seed")
 ASKED = ("joint", "spare", "ranking")
 """Fields that name further variants."""
-SETTING = tuple(name for name in config.MODEL if name not in MODEL)
+DEVICE = {"device": config.FIELDS["device"].default}
+"""Where a run was asked that does not say."""
+SETTING = (*(name for name in config.MODEL if name not in MODEL), *DEVICE)
 
 
 def load(run_dir: Path, setting: str = "") -> tuple[list[records.Record], list[records.Replay], list[dict]]:
@@ -68,7 +70,7 @@ def _parameters(depends: dict) -> dict:
 
 def _has(p: dict, wanted: dict) -> bool:
     """Whether a run's parameters have these values, where it depends on them."""
-    p = {name: config.FIELDS[name].default for name in config.LATER if "attack" in p} | p
+    p = {name: config.FIELDS[name].default for name in config.LATER if "attack" in p} | DEVICE | p
     return all(p[name] == value for name, value in wanted.items() if name in p)
 
 
@@ -115,7 +117,7 @@ def _model(p: dict) -> tuple[str, ...]:
 
 
 def _values(p: dict, names) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _text(p[name]) if name in p else "unset") for name in names)
+    return tuple((name, _text((DEVICE | p).get(name, "unset"))) for name in names)
 
 
 def _text(value) -> str:

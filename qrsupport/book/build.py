@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import yaml
 from tqdm import tqdm
 
@@ -84,8 +85,8 @@ def site(executed: list[Path]) -> Path:
     Raises ChapterFailed with what jupyter-book said if it warns or fails.
     """
     root, folder = project.folder(), stage([Path(f) for f in executed])
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(folder), "--path-output", str(root),
-               "-W", "-n", "--keep-going", "--all"]  # fmt: skip
+    command = [sys.executable, "-m", "qrsupport.book.parallel", str(joblib.cpu_count()), "build", str(folder),
+               "--path-output", str(root), "-W", "-n", "--keep-going", "--all"]  # fmt: skip
     done = subprocess.run(
         command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )

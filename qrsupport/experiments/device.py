@@ -1,12 +1,15 @@
 """Does a GPU, or the emulation of 8 bits, give the answers of ONNX Runtime's CPU kernels, and how fast?  (`qrsupport device`)"""
 
+import dataclasses
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from .. import catalog, config, pipeline
+from .. import catalog, config, pipeline, records
+from ..attacks import one_example, tasks
 from ..quantization import batching, classifiers, victim
 from . import measure
 
@@ -39,7 +42,7 @@ def compare(p: config.Parameters, n: int, progress: bool = True) -> dict:
     ]
     speed = [{"variant": name, "device": where, "texts_a_second": asked[name, where][1]} for name, where in asked]
     about = {"device": gpu_name(p.device), "dataset": config.dataset_name(p.dataset), "backbone": Path(p.backbone).name}
-    return measure.made_on() | about | {"agreement": agreement, "speed": speed}
+    return measure.made_on() | about | {"torch": version("torch"), "agreement": agreement, "speed": speed}
 
 
 def _asked(p: config.Parameters, side: tuple[str, str], texts: list[str]) -> tuple[np.ndarray, float]:
@@ -50,6 +53,44 @@ def _asked(p: config.Parameters, side: tuple[str, str], texts: list[str]) -> tup
     start = time.perf_counter()
     found = victim.predict(model, texts)
     return found, len(texts) / (time.perf_counter() - start)
+
+
+def searches(p: config.Parameters, attack: str, n: int, progress: bool = True) -> list[dict]:
+    """`attack` on `n` seeded examples on the CPU and where it is compared with, in one process and without kept answers.
+
+    A row for each side of `cases`: attack, variant, device, examples, seconds and queries (of all examples) and `same`: how
+    many end as they do on the CPU, in status, text and number of queries (None on the CPU).  Raises as `pipeline.attack`.
+    """
+    p = dataclasses.replace(p, attack=attack)
+    some = tasks.examples(pipeline.dataset(p).eval_split(), n, p.attack_seed)
+    found = []
+    for one, other in cases(p.device)[:-1]:
+        (here, first), (there, second) = (_searched(p, side, some, progress) for side in (one, other))
+        same = sum(outcome(a) == outcome(b) for a, b in zip(here, there, strict=True))
+        found += [_row(attack, one, here, first, None), _row(attack, other, there, second, same)]
+    return found
+
+
+def outcome(record: records.Record) -> tuple:
+    """What an attack came to: status, text, number of queries."""
+    return record.status, record.perturbed, record.queries
+
+
+def _searched(p: config.Parameters, side: tuple[str, str], examples: list, progress: bool) -> tuple[list[records.Record], float]:
+    """The records of an attack on a variant on a device, and its seconds once texts of all lengths were asked."""
+    name, device = side
+    q = dataclasses.replace(p, device=device)
+    searcher = one_example.Searcher(tasks.Task(q, name, pipeline.variant(q, name), "device"))
+    of_each_length = {len(searcher.victim.ids(text)): text for text in pipeline.dataset(q).eval_split().texts}
+    searcher.victim([*of_each_length.values()])
+    start = time.perf_counter()
+    found = [searcher(e) for e in tqdm(examples, desc=f"{p.attack} on {name}, {device}", disable=not progress)]
+    return found, time.perf_counter() - start
+
+
+def _row(attack: str, side: tuple[str, str], found: list[records.Record], seconds: float, same: int | None) -> dict:
+    about = {"attack": attack, "variant": side[0], "device": side[1], "examples": len(found)}
+    return about | {"seconds": round(seconds, 3), "queries": sum(r.queries for r in found), "same": same}
 
 
 def gpu_name(device: str) -> str:

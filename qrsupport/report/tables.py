@@ -209,6 +209,21 @@ def bench_kept(found: dict) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def waits(found: dict) -> pd.DataFrame:
+    """What `make waits` timed: seconds now and, where there is one, in the older checkout, with the range of the turns."""
+
+    def shown(times: list[float] | None) -> str:
+        if not times:
+            return "—"
+        middle, low, high = (f"{t:.1f}" for t in times)
+        return middle if low == high else f"{middle} [{low}, {high}]"
+
+    rows = found["rows"]
+    older = {f"before ({found['commits']['before']}), s": [shown(r.get("before")) for r in rows]} if "before" in found["commits"] else {}
+    ratios = {"times as fast": [f"{r['before'][0] / r['now'][0]:.1f}" for r in rows]} if older else {}
+    return pd.DataFrame({"what": [r["name"] for r in rows]} | older | {"now, s": [shown(r["now"]) for r in rows]} | ratios)
+
+
 def device_rows(found: dict) -> pd.DataFrame:
     """What `qrsupport device` compared: how many texts get another label, and how far logits are apart."""
     rows = pd.DataFrame(found["agreement"])
@@ -231,6 +246,27 @@ def device_speed(found: dict) -> pd.DataFrame:
     """Texts a second of each variant where `qrsupport device` asked it."""
     rows = pd.DataFrame(found["speed"])
     return rows[["variant", "device"]].assign(**{"texts a second": rows["texts_a_second"].map("{:.0f}".format)})
+
+
+def device_searches(found: dict) -> pd.DataFrame:
+    """Attacks where `qrsupport device` ran them: time, queries, and how many examples end as on the CPU."""
+    rows = pd.DataFrame(found["searches"])
+    return rows[["attack", "variant", "device", "examples"]].assign(**{
+        "seconds an example": (rows["seconds"] / rows["examples"]).map("{:.3g}".format),
+        "queries an example": (rows["queries"] / rows["examples"]).map("{:.0f}".format),
+        "queries a second": (rows["queries"] / rows["seconds"]).map("{:,.0f}".format),
+        "ended as on the CPU": ["" if same is None or same != same else f"{same:.0f}" for same in rows["same"]],
+    })  # fmt: skip
+
+
+def device_searched(found: dict) -> str:
+    """How much longer each attack of `qrsupport device` took on the CPU, and how often it ended the same."""
+    rows, said = found["searches"], []
+    for here, there in zip(rows[::2], rows[1::2], strict=True):
+        sides = [f"{row['variant']} ({row['device']})" for row in (here, there)]
+        times = f"takes {here['seconds'] / there['seconds']:.2g} times as long on {sides[0]} as on {sides[1]}"
+        said.append(f"The attack {there['attack']} {times}; {there['same']} of {there['examples']} examples end the same.")
+    return " ".join(said)
 
 
 def bench_missed(found: dict) -> str:

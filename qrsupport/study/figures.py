@@ -71,7 +71,8 @@ def budgets(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE
     steps = np.unique(np.geomspace(1, most, 40).astype(int))
     canvas, axes = axes_of(1, 1, 6.4, 3.8)
     ax, said = axes[0, 0], []
-    for i, name in enumerate(name for name in variants if name in set(found["variant"])):
+    there = set(found["variant"].unique())
+    for i, name in enumerate(name for name in variants if name in there):
         mine = found[found["variant"] == name]
         won, lost = mine["status"] == "succeeded", mine["status"] == "skipped"
         right = [(~lost & ~(won & (mine["queries"] <= k))).groupby([mine[c] for c in outcomes.MODEL]).mean().mean() for k in steps]

@@ -22,7 +22,8 @@ def _named(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def direct_gains(rows: pd.DataFrame, variants: list[str] | None = None, n: int = gains.DRAWS) -> Html:
     """Gain of each variant attacked itself, with the interval over seeds and examples."""
     found = outcomes.direct(rows)
-    variants = variants or [name for name in catalog.VARIANTS if name in set(found["variant"]) and name != "fp32"]
+    there = set(found["variant"].unique())
+    variants = variants or [name for name in catalog.VARIANTS if name in there and name != "fp32"]
     df = gains.table(found, variants, n=n)
     out = _named(df, [*PLACE, "attack", "variant", "seeds", "n"])
     out["gain over fp32"] = [interval(row) for row in df.to_dict("records")]
@@ -145,7 +146,8 @@ def clean(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
     """Clean accuracy of each variant, and its gain over fp32."""
     found = outcomes.clean(rows)
     means = found.groupby([*PLACE, "variant"])["right"].mean()
-    df = gains.table(found, [name for name in catalog.VARIANTS if name in set(found["variant"]) and name != "fp32"], n=n)
+    there = set(found["variant"].unique())
+    df = gains.table(found, [name for name in catalog.VARIANTS if name in there and name != "fp32"], n=n)
     out = _named(df, [*PLACE, "variant", "seeds", "n"])
     keys = df[[*PLACE, "variant"]].itertuples(index=False, name=None)
     out["clean accuracy"] = [percent(float(means[key])) for key in keys]

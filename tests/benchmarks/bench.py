@@ -8,6 +8,8 @@ processes doing nothing but answer the distinct texts that the engine asked.
 
 import argparse
 import dataclasses
+import datetime
+import json
 import os
 import platform
 import resource
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import sides
 
-from qrsupport import config, pipeline, project, store
+from qrsupport import config, pipeline, project, provenance, store
 from qrsupport.attacks import attacked_text, faster, one_example, wiring
 from qrsupport.attacks.tasks import Example, Task
 from qrsupport.data import datasets
@@ -233,23 +235,35 @@ def parameters(p: config.Parameters) -> config.Parameters:
 
 
 def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
-    """Measures every case whose name contains `only`, writing `file` after each; returns its content."""
+    """Measures every case whose name contains `only`, writing `file` after each; returns its content.
+
+    Goes on where a run of the same code on this machine was stopped.
+    """
     from tqdm.auto import tqdm
 
     p = parameters(p)
     machine = f"{fine_tuning.hardware()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
-    found = {"machine": machine, "dataset": p.dataset, "resources": p.resources, "rows": []}
+    about = {"machine": machine, "dataset": p.dataset, "resources": p.resources, "only": only, "code": provenance.code("attack")}
+    found = stopped(file, about) or about | {"rows": []}
+    done = {row["name"] for row in found["rows"]}
     cases = [case for case in CASES if only in case.name]
-    for case in tqdm(cases, desc="bench", unit="case"):
+    for case in tqdm([case for case in cases if case.name not in done], desc="bench", unit="case"):
         found["rows"].append(measure(p, case))
         store.write_json(file, found)
-    if only in "cost a query, peak memory":
+    if only in "cost a query, peak memory" and not any(name.startswith("cost a query") for name in done):
         found["rows"] += growth(p)
         store.write_json(file, found)
     if only in "steps":
         found["steps"] = [steps(p, *part) for part in STEPS]
-        store.write_json(file, found)
+    store.write_json(file, found | {"date": datetime.date.today().isoformat()})
     return found
+
+
+def stopped(file: Path, about: dict) -> dict:
+    """What a run of the same that was stopped among its cases left in `file`; else nothing."""
+    left = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    same = all(left.get(name) == value for name, value in about.items())
+    return left if same and "date" not in left else {}
 
 
 def main() -> None:
