@@ -19,7 +19,6 @@ from pathlib import Path
 from .. import attack_catalog, catalog, config, profiles, project, provenance, store
 from ..data import datasets
 from ..errors import ChapterFailed, NoRecords, QRError, UnknownName
-from ..lexicons import resources
 from ..training import backbones, fine_tuning
 from . import foot
 
@@ -67,6 +66,8 @@ def check(chapter: str, given: dict) -> None:
 
     Raises as `backbones.check`, `datasets.load` and `resources.check`, and NoRecords where there is nothing to compare.
     """
+    from ..lexicons import resources
+
     own, p = project.parameters(chapter), config.make(**given)
     if "dataset" not in own:
         _need_records(config.run_dir(p))

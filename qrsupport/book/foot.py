@@ -6,11 +6,8 @@ import shlex
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
-
 from .. import config, project, provenance
 from ..escaping import markdown, visible
-from ..report import tables
 from ..training import fine_tuning
 
 KEY = "qrsupport"
@@ -53,8 +50,12 @@ def text(found: dict) -> str:
     return f"\n::::{{dropdown}} How this page was made\n{body}\n::::\n"
 
 
-def times(folder: Path) -> tables.Html:
-    """The executed chapters in a folder of notebooks: how long each took, on what, when."""
+def times(folder: Path):
+    """The executed chapters in a folder of notebooks: how long each took, on what, when; a `tables.Html`."""
+    import pandas as pd
+
+    from ..report import tables
+
     rows = []
     for name, template in project.chapters().items():
         file = Path(folder) / template.name

@@ -48,6 +48,6 @@ def answer() -> list[str]:
 def _said(what: str, found: dict) -> str:
     if not found["places"]:
         return f"In the published study there is no record yet of this: {what}."
-    names = ", ".join(sorted(set(rows()["dataset"])))
+    names = ", ".join(sorted(rows()["dataset"].unique()))
     size = f"{findings.BACKBONE} on {names}; at least {found['seeds']} seed(s), up to {found['n']} examples each"
     return f"In the published study ({size}): {what}: {findings.interval(found)}."

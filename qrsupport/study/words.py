@@ -37,7 +37,7 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
     answer, moved = findings.verdict(found), replayed(rows, n)
     if answer == findings.MISSING or not moved:
         return [ANSWERS[findings.MISSING]]
-    there = [name for name in findings.DATASETS if name in set(rows["dataset"])]
+    there = [name for name in findings.DATASETS if (rows["dataset"] == name).any()]
     missing = "" if len(there) == len(findings.DATASETS) else f" of {', '.join(findings.DATASETS)}"
     own, suite = found[:2]
     beyond = f", and {interval(own.excess)} beyond the mean of such noise" if own.excess else ""
@@ -73,7 +73,7 @@ def summary(found: list[Finding], rows: pd.DataFrame) -> str:
             f". Of the texts that fooled `fp32`, it recovers {interval(recovered.gain)} more than such noise, "
             f"and a classifier fine-tuned from another seed recovers {interval(other)} more than it"
         )
-    names = ", ".join(sorted(set(rows["dataset"])))
+    names = ", ".join(sorted(rows["dataset"].unique()))
     return f"{said}. Datasets: {names}; backbone: {findings.BACKBONE}."
 
 
