@@ -111,6 +111,14 @@ def test_waits_are_timed_in_turns_in_a_run_directory_that_their_chain_shares(tmp
         waits.chain((waits.Wait("fails", "false"),), "now", tmp_path)
 
 
+def test_a_wait_is_faster_or_slower_only_beyond_the_range_of_its_turns():
+    times = {"a": ([2, 1, 3], [5, 4, 6]), "b": ([5, 4, 6], [2, 1, 3]), "c": ([2, 1, 4], [3, 3, 5])}
+    rows = [{"name": name, "now": now, "before": before} for name, (now, before) in times.items()] + [{"name": "d", "now": [1, 1, 1]}]
+    said = tables.waits_said({"rows": rows})
+    assert said == "Beyond the range of the turns, faster than before: *a*; slower than before: *b*."
+    assert "faster than before: none" in tables.waits_said({"rows": rows[1:2]})
+
+
 def test_a_stopped_benchmark_goes_on_and_a_whole_one_begins_anew(tmp_path):
     file, about = tmp_path / "bench.json", {"machine": "m", "code": {"a": "1"}}
     assert bench.stopped(file, about) == {}

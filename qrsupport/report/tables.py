@@ -224,6 +224,17 @@ def waits(found: dict) -> pd.DataFrame:
     return pd.DataFrame({"what": [r["name"] for r in rows]} | older | {"now, s": [shown(r["now"]) for r in rows]} | ratios)
 
 
+def waits_said(found: dict) -> str:
+    """Which commands got faster and which slower since the older checkout, beyond the range of their turns."""
+    told = {"faster": [], "slower": []}
+    for row in (row for row in found["rows"] if "before" in row):
+        (_, low, high), (_, before_low, before_high) = row["now"], row["before"]
+        for which, there in (("faster", high < before_low), ("slower", low > before_high)):
+            told[which] += [f"*{row['name']}*"] if there else []
+    said = [f"{which} than before: {', '.join(names) or 'none'}" for which, names in told.items()]
+    return f"Beyond the range of the turns, {'; '.join(said)}."
+
+
 def device_rows(found: dict) -> pd.DataFrame:
     """What `qrsupport device` compared: how many texts get another label, and how far logits are apart."""
     rows = pd.DataFrame(found["agreement"])
