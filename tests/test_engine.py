@@ -7,12 +7,13 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from qrsupport import config, pipeline, recorded, records
 from qrsupport.attacks import faster, one_example, tasks, workers
 from qrsupport.data import datasets
-from qrsupport.errors import AttackFailures, NoNetwork, UnknownName
+from qrsupport.errors import AttackFailures, BadCheckpoint, CannotRun, NoNetwork, UnknownName
 from qrsupport.lexicons import universal
 from qrsupport.recorded import Folder
 from qrsupport.records import Status
@@ -228,15 +229,42 @@ def die(example):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_loses_and_doubles_nothing(p, monkeypatch, tmp_path):
-    monkeypatch.setattr(workers, "search_one", die)
+def test_a_worker_that_dies_loses_and_doubles_nothing(p, tmp_path):
     task = tasks.Task(dataclasses.replace(p, attack="pwws", workers=2), "fp32", pipeline.variant(p, "fp32"), "")
     todo = [dataclasses.replace(e, id=str(tmp_path)) for e in examples(p, 6)]
-    with workers.Crew(task, 2) as crew:
+    with workers.Crew(task, 2, die) as crew:
         found = sorted(crew.outcomes(todo), key=lambda r: r.position)
     assert [r.position for r in found] == list(range(6))
     assert [r.status is Status.error for r in found] == [False, True, False, False, False, False]
     assert "WorkerDied" in found[1].note
+
+
+def about_itself(example):
+    """In place of a worker's search: its process and its parent's, and how often its classifier was at hand already."""
+    from qrsupport.quantization import classifiers
+
+    note = f"{os.getpid()} {os.getppid()} {classifiers._opened.cache_info().hits}"
+    return dataclasses.replace(workers.search_one(example), note=note)
+
+
+@pytest.mark.slow
+def test_workers_share_what_their_leader_opened_and_end_with_it(p):
+    task = tasks.Task(dataclasses.replace(p, attack="pwws"), "fp32", pipeline.variant(p, "fp32"), "")
+    with workers.Crew(task, 2, about_itself) as crew:
+        processes, leaders, hits = zip(*(map(int, r.note.split()) for r in crew.outcomes(examples(p, 8))))
+        assert {*leaders} == {crew.leader.pid} and len({*processes}) == 2 and min(hits) == 1
+        crew.leader.kill()
+        with pytest.raises(CannotRun, match="fewer workers"):
+            list(crew.outcomes(examples(p, 8)))
+    _, alive = psutil.wait_procs([psutil.Process(i) for i in {*processes} if psutil.pid_exists(i)], timeout=20)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_what_stops_a_leader_is_said_by_the_crew(p, tmp_path):
+    task = tasks.Task(dataclasses.replace(p, attack="pwws"), "fp32", tmp_path / "nowhere", "")
+    with pytest.raises(BadCheckpoint, match="nowhere"), workers.Crew(task, 2) as crew:
+        list(crew.outcomes(examples(p, 2)))
 
 
 @pytest.mark.slow
@@ -244,12 +272,10 @@ def test_an_interrupt_does_not_reach_the_server_of_workers_while_it_imports():
     code = """
 import os, signal, time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver
 from qrsupport.attacks import workers
 
-context = get_context("forkserver")
-context.set_forkserver_preload(["qrsupport.attacks.one_example"])
-workers.start_server()
+context = workers.server()
 server = forkserver._forkserver._forkserver_pid
 for _ in range(20):
     os.kill(server, signal.SIGINT)

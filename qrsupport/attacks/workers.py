@@ -1,15 +1,19 @@
 """Attacking with several processes: each has its own one-thread sessions; the order of examples changes nothing.
 
-Workers are forked from a server that has imported what they need once, so that a new one starts
-at once and read-only tables are shared.  A worker that dies takes no example with it: those in
-flight run again, each alone, and one that twice kills a worker of its own gets an error record.
+A leader, forked from a server that has imported what is needed once, opens the classifiers and forks the workers: they
+start at once and share the classifiers' weights.  Words and encoders each worker loads itself: some are read from open
+files, whose place two processes must not share.
+
+A worker that dies takes no example with it: those in flight run again, each alone, and one that twice kills a worker of
+its own gets an error record.
 
 Why no library: with loky (3.7) one death fails all examples in hand, as with the standard library's
 executor.  With pebble (5.2) it fails only the dying worker's own, which would save the dozen lines
-of `Crew._together`; the server, Ctrl-C, the end with the parent, the word on shared memory and the
+of `Workers._together`; the leader, Ctrl-C, the end with the parent, the word on shared memory and the
 second try alone would stay.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -20,12 +24,15 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import joblib
 
 from .. import disk, records
-from ..errors import StorageError
+from ..errors import CannotRun, StorageError
+from ..quantization import classifiers
 from . import one_example, recipes
 from .tasks import record
 
@@ -65,26 +72,33 @@ def search_one(example) -> records.Record:
     return _searcher(example)
 
 
-def start_server() -> None:
-    """Starts the server that workers are forked from with Ctrl-C blocked, so that it is deaf to it while it imports."""
+def server():
+    """The context whose processes are forked from the server; starts it, with Ctrl-C blocked, so that it is deaf to it while it imports."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["qrsupport.attacks.one_example"])
     resource_tracker.ensure_running()  # starting it ends every block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
 
 
 def pool(task, processes: int) -> ProcessPoolExecutor:
-    """Worker processes for `task`.
+    """Worker processes for `task`, forked from this one.
 
-    Raises StorageError if the machine gives them no shared memory or no sockets.
+    Raises StorageError if the machine gives them no shared memory.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["qrsupport.attacks.one_example"])
+    with _shared_memory():
+        return ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), initializer=begin, initargs=(task,))
+
+
+@contextlib.contextmanager
+def _shared_memory():
+    """Makes an OSError within, of processes that cannot be had, a StorageError that says what to do."""
     try:
-        start_server()
-        return ProcessPoolExecutor(processes, mp_context=context, initializer=begin, initargs=(task,))
+        yield
     except OSError as e:
         said = disk.refusal(e, SHARED) or f"{SHARED}: {e}"
         raise StorageError(f"{said}; worker processes need it, workers=1 does without") from e
@@ -118,10 +132,72 @@ def first(task, rest: deque) -> Generator[records.Record, None, int]:
 
 
 class Crew:
-    """`size` workers for a task, to be used in a `with`."""
+    """`size` workers for a task and their leader, to be used in a `with`; `search` makes the record of an example in a worker."""
 
-    def __init__(self, task, size: int):
-        self.task, self.size = task, size
+    def __init__(self, task, size: int, search=search_one):
+        self.given = task, size, search
+        self.leader: BaseProcess | None = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.leader:
+            self.line.close()
+            self.leader.terminate()
+
+    def outcomes(self, todo: list) -> Iterator[records.Record]:
+        """The records of the examples in `todo`, as they finish.
+
+        Raises StorageError if the machine gives processes no shared memory or no sockets, DependentAnswers as a
+        classifier does, CannotRun if the leader dies.
+        """
+        if not self.leader:
+            self._start()
+        try:
+            self.line.send(list(todo))
+            while (found := self.line.recv()) is not None:
+                if isinstance(found, BaseException):
+                    raise found
+                yield found
+        except (EOFError, ConnectionError) as e:
+            raise CannotRun("the process that leads the workers ended (out of memory?); rerun with fewer workers: what is done is kept") from e
+
+    def _start(self) -> None:
+        with _shared_memory():
+            context = server()
+            self.line, there = context.Pipe()
+            leader = context.Process(target=lead, args=(*self.given, there))
+            leader.start()
+        there.close()
+        self.leader = leader
+
+
+def lead(task, size: int, search, line: Connection) -> None:
+    """Makes this process the leader of `size` workers: it takes lists of examples from `line`, and sends their records as
+    they finish and None behind the last, or the exception that ends it."""
+    follow_parent()
+    try:
+        if task.p.device == "cpu":  # a GPU cannot be used on both sides of a fork
+            for folder in (task.model, *task.others, *task.spared, *filter(None, [task.ranking])):
+                classifiers.load(folder)
+        with Workers(task, size, search) as workers:
+            while True:
+                for found in workers.outcomes(line.recv()):
+                    line.send(found)
+                line.send(None)
+    except (EOFError, ConnectionError):
+        pass  # nobody listens any more
+    except Exception as e:
+        with contextlib.suppress(ConnectionError):
+            line.send(e)
+
+
+class Workers:
+    """The workers that a leader forks, to be used in a `with`."""
+
+    def __init__(self, task, size: int, search):
+        self.task, self.size, self.search = task, size, search
         self.executor: ProcessPoolExecutor | None = None
 
     def __enter__(self):
@@ -146,7 +222,7 @@ class Crew:
             while waiting or running:
                 while waiting and len(running) < 2 * self.size:
                     example = waiting.popleft()
-                    running[executor.submit(search_one, example)] = example
+                    running[executor.submit(self.search, example)] = example
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     record = future.result()
                     del running[future]
@@ -162,7 +238,7 @@ class Crew:
         for _ in range(2):
             executor = pool(self.task, 1)
             try:
-                return executor.submit(search_one, example).result()
+                return executor.submit(self.search, example).result()
             except BrokenProcessPool:
                 continue
             finally:

@@ -83,8 +83,7 @@ class Floor:
 
     def __init__(self, task: Task, size: int, examples):
         self.asked = {e.position: texts_asked(task, e) for e in examples}
-        context = workers.pool(task, size)._mp_context
-        self.executor = ProcessPoolExecutor(size, context, initializer=floor_begin, initargs=(task.model,))
+        self.executor = ProcessPoolExecutor(size, workers.server(), initializer=floor_begin, initargs=(task.model,))
         list(self.executor.map(floor_answer, [["warm up"]] * size * 2))
 
     def __call__(self, examples):
