@@ -10,6 +10,7 @@
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
 # make kept           what kept answers save; writes book/results/kept.json (minutes, quiet)
 # make waits          what people wait for; ARGS="--before FOLDER --long"; writes book/results/waits.json (minutes, quiet)
+# make memory         the megabytes that workers take; ARGS="--before FOLDER"; writes book/results/memory.json (minutes)
 # make scale   what the workflow itself costs; writes book/results/scale.json (a quarter of an hour, quiet)
 # make soak    kills (KILLS, default 100), resumes and compares a run of all stages; interrupts; memory (a quarter of an hour)
 # make clean   remove _build and .snakemake (not the environment, a QRSUPPORT_RUNS elsewhere, or the cache directory)
@@ -30,7 +31,7 @@ JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study links pdf course check test cluster-test grid-dry-run bench kept waits scale soak clean
+.PHONY: env book study links pdf course check test cluster-test grid-dry-run bench kept waits memory scale soak clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -82,6 +83,9 @@ kept: $(STAMP)
 
 waits: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.waits $(ARGS)
+
+memory: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.memory $(ARGS)
 
 scale: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.scale $(ARGS)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import subprocess
+import sys
 
 import pytest
-from benchmarks import bench, kept, sides, waits
+from benchmarks import bench, kept, memory, sides, waits
 
-from qrsupport import store
+from qrsupport import pipeline, store
 from qrsupport.attacks import answers
 from qrsupport.report import tables
 
@@ -117,6 +118,22 @@ def test_a_wait_is_faster_or_slower_only_beyond_the_range_of_its_turns():
     said = tables.waits_said({"rows": rows})
     assert said == "Beyond the range of the turns, faster than before: *a*; slower than before: *b*."
     assert "faster than before: none" in tables.waits_said({"rows": rows[1:2]})
+
+
+def test_memory_counts_a_shared_page_once_and_says_what_a_further_worker_takes(tiny):
+    here = memory.together()
+    process = subprocess.Popen([sys.executable, "-c", "import time; held = b'x' * 10**8; print(flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    assert 90 < memory.together() - here < 150
+    process.kill()
+    before, after = memory.held(pipeline.variant(tiny, "fp32"), 1)
+    assert after - before > 50  # at least the imports of a worker
+    rows = [{"model": "a", "variant": "b", "now": [100, 130, 190], "before": [100, 200, 400]}, {"model": "c", "variant": "d", "now": [1, 2, 4]}]
+    found = {"sizes": [1, 2, 4], "commits": {"before": "abc"}, "rows": rows}
+    shown = tables.memory(found)
+    assert list(shown)[2:] == ["1 worker, MB", "2 workers, MB", "4 workers, MB", "each further one, MB", "before (abc), MB"]
+    assert list(shown["each further one, MB"]) == ["30", "1"]
+    assert tables.memory_said(found) == "On `a`, `b`, each further worker takes 30 MB. It took 100 MB when each worker opened the classifier itself."
 
 
 def test_a_stopped_benchmark_goes_on_and_a_whole_one_begins_anew(tmp_path):

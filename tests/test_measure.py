@@ -156,6 +156,8 @@ def test_what_is_published_has_numbers_and_names_only(path):
         assert all(row["examples"] >= 4 and row["queries"] > 0 for row in content.get("searches", []))
     elif path.name == "waits.json":
         assert len(content["rows"]) >= 7 and all(row["now"][0] > 0 for row in content["rows"])
+    elif path.name == "memory.json":
+        assert len(content["rows"]) == 4 and all(row["now"] == sorted(row["now"]) for row in content["rows"])
     elif path.name == "scale.json":
         assert {row["jobs"] for row in content["planning"]} == {10, 1000, 100000} and content["attack"]["shards"] > 1
     else:

@@ -235,6 +235,32 @@ def waits_said(found: dict) -> str:
     return f"Beyond the range of the turns, {'; '.join(said)}."
 
 
+def memory(found: dict) -> pd.DataFrame:
+    """What `make memory` added up: megabytes of so many workers, and what each beyond the first takes, there and in the older checkout."""
+    sizes, said = found["sizes"], []
+    for row in found["rows"]:
+        line = {"backbone": row["model"], "variant": row["variant"]}
+        line |= {f"{size} worker{'s' * (size > 1)}, MB": f"{held:,}" for size, held in zip(sizes, row["now"], strict=True)}
+        line["each further one, MB"] = f"{further(row['now'], sizes):,.0f}"
+        if "before" in row:
+            line[f"before ({found['commits']['before']}), MB"] = f"{further(row['before'], sizes):,.0f}"
+        said.append(line)
+    return pd.DataFrame(said)
+
+
+def memory_said(found: dict) -> str:
+    """What a further worker takes on the variant that takes most, and took in the older checkout."""
+    most = max(found["rows"], key=lambda row: row["now"][-1])
+    now, before = (further(most[side], found["sizes"]) if side in most else None for side in ("now", "before"))
+    since = f" It took {before:,.0f} MB when each worker opened the classifier itself." if before else ""
+    return f"On `{most['model']}`, `{most['variant']}`, each further worker takes {now:,.0f} MB.{since}"
+
+
+def further(held: list[float], sizes: list[int]) -> float:
+    """Megabytes of each worker beyond the first, from those of `sizes` workers."""
+    return (held[-1] - held[0]) / (sizes[-1] - sizes[0])
+
+
 def device_rows(found: dict) -> pd.DataFrame:
     """What `qrsupport device` compared: how many texts get another label, and how far logits are apart."""
     rows = pd.DataFrame(found["agreement"])

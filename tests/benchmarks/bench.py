@@ -19,10 +19,11 @@ from pathlib import Path
 from benchmarks import sides
 
 from qrsupport import config, pipeline, project, provenance, store
-from qrsupport.attacks import attacked_text, faster, one_example, wiring
+from qrsupport.attacks import attacked_text, faster, one_example, wiring, workers
 from qrsupport.attacks.tasks import Example, Task
 from qrsupport.data import datasets
 from qrsupport.quantization import classifiers
+from qrsupport.records import Record
 from qrsupport.report import tables
 from qrsupport.training import fine_tuning
 
@@ -202,9 +203,10 @@ def steps(p: config.Parameters, model: str, attack: str, examples: int) -> dict:
     return {"model": model, "attack": attack, "examples": examples, "identical": len(outcomes) == 1, "steps": found}
 
 
-def worker_peak(_=None) -> int:
-    """The most memory this process has had, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def with_peak(example: Example) -> Record:
+    """In place of a worker's search: the same, and in `note` the most memory that the process has had, bytes."""
+    record = workers.search_one(example)
+    return dataclasses.replace(record, note=str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
 
 
 def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]:
@@ -212,13 +214,13 @@ def growth(p: config.Parameters, many: int = 1000, few: int = 100) -> list[dict]
     task, _ = setting(p, Case("bert-small", "fp32", "pwws", "growth", many, 1.1))
     examples = sample(task, many)
     few = min(few, len(examples) // 2)
-    ours = sides.Engine(task, 1, [])
+    ours = sides.Engine(task, 1, [], with_peak)
     parts, peaks = [], []
     for chunk in (examples[:few], examples[few:]):
         start = time.perf_counter()
         found = ours(chunk)
         parts.append((time.perf_counter() - start, sum(r.queries for r in found)))
-        peaks.append(ours.crew.executor.submit(worker_peak).result())
+        peaks.append(max(int(r.note) for r in found))
     ours.close()
     cost = (parts[1][0] / parts[1][1]) / (parts[0][0] / parts[0][1])
     common = {"target": 1.1, "better": "lower", "identical": True, "examples": len(examples)}

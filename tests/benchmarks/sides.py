@@ -48,11 +48,11 @@ class Unpadded(Stock):
 
 
 class Engine:
-    """The engine with a number of workers, started and warmed up on other examples."""
+    """The engine with a number of workers, started and warmed up on other examples; `search` as a crew takes it."""
 
-    def __init__(self, task: Task, size: int, warm_up):
+    def __init__(self, task: Task, size: int, warm_up, search=workers.search_one):
         start = time.perf_counter()
-        self.crew = workers.Crew(task, size)
+        self.crew = workers.Crew(task, size, search)
         list(self.crew.outcomes(warm_up))
         self.cold = time.perf_counter() - start
 
