@@ -29,6 +29,9 @@ VARIANTS = ("fp32", "int8-dynamic", "adversarial")
 ATTACKS = {"textfooler": 2, "pwws": 1}  # workers
 GRACE = 20.0
 """Seconds in which what a killed process left running must end by itself."""
+INTERRUPTED = (130, -signal.SIGINT)
+"""Exit codes of an interrupted command, which a shell calls 130 both: Python kills itself so if it was interrupted while
+an extension module was imported, whatever was done about it."""
 
 
 # one run -------------------------------------------------------------------------------------------------------------
@@ -213,7 +216,7 @@ def interrupted(room: Path, after: float) -> str:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         return f"it did not stop within a minute of SIGINT after {after:.1f} s"
-    faults = [f"exit code {process.returncode}"] if process.returncode != 130 else []
+    faults = [f"exit code {process.returncode}"] if process.returncode not in INTERRUPTED else []
     lines = [line for line in said.splitlines() if line.strip()]
     if not lines or "running it again goes on from here" not in lines[-1] or "Traceback" in said:
         faults.append(f"it said {said[-600:]!r}")
