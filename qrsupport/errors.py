@@ -78,11 +78,11 @@ class BadCheckpoint(QRError):
 
 
 class CannotRun(QRError):
-    """Raised if: a variant needs an export or a kernel that this backbone or this machine does not have.
+    """Raised if: a variant needs an export, a kernel or a GPU that this backbone or this machine does not have, a queue does not answer, or the machine ended the process that leads the workers.
 
-    What it means: another classifier under the same name would be no answer to the question, so none was made.
+    What it means: another classifier under the same name would be no answer to the question, so none was made; what was done before is kept.
 
-    What to do: take the variant that the message names as the nearest that can run, or another backbone or machine.
+    What to do: what the message says: take the nearest variant that can run, another backbone or machine, or fewer workers.
     """
 
 

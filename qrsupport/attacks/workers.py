@@ -31,7 +31,7 @@ from pathlib import Path
 import joblib
 
 from .. import disk, records
-from ..errors import CannotRun, StorageError
+from ..errors import CannotRun, QRError, StorageError
 from ..quantization import classifiers
 from . import one_example, recipes
 from .tasks import record
@@ -157,11 +157,15 @@ class Crew:
         try:
             self.line.send(list(todo))
             while (found := self.line.recv()) is not None:
-                if isinstance(found, BaseException):
-                    raise found
+                error = found if isinstance(found, QRError) else None
+                if error:
+                    raise error
                 yield found
         except (EOFError, ConnectionError) as e:
-            raise CannotRun("the process that leads the workers ended (out of memory?); rerun with fewer workers: what is done is kept") from e
+            raise CannotRun(
+                "the process that leads the workers ended, for want of memory if nothing above says why; "
+                "what is done is kept: rerun with fewer workers"
+            ) from e
 
     def _start(self) -> None:
         with _shared_memory():
@@ -175,7 +179,7 @@ class Crew:
 
 def lead(task, size: int, search, line: Connection) -> None:
     """Makes this process the leader of `size` workers: it takes lists of examples from `line`, and sends their records as
-    they finish and None behind the last, or the exception that ends it."""
+    they finish and None behind the last, or the package's error that ends it."""
     follow_parent()
     try:
         if task.p.device == "cpu":  # a GPU cannot be used on both sides of a fork
@@ -188,7 +192,7 @@ def lead(task, size: int, search, line: Connection) -> None:
                 line.send(None)
     except (EOFError, ConnectionError):
         pass  # nobody listens any more
-    except Exception as e:
+    except QRError as e:
         with contextlib.suppress(ConnectionError):
             line.send(e)
 

@@ -243,7 +243,7 @@ def memory(found: dict) -> pd.DataFrame:
         line |= {f"{size} worker{'s' * (size > 1)}, MB": f"{held:,}" for size, held in zip(sizes, row["now"], strict=True)}
         line["each further one, MB"] = f"{further(row['now'], sizes):,.0f}"
         if "before" in row:
-            line[f"before ({found['commits']['before']}), MB"] = f"{further(row['before'], sizes):,.0f}"
+            line[f"the same before ({found['commits']['before']}), MB"] = f"{further(row['before'], sizes):,.0f}"
         said.append(line)
     return pd.DataFrame(said)
 
