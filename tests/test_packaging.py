@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from test_imports import MODULES
 
@@ -51,6 +52,12 @@ def test_every_direct_dependency_is_locked_at_the_same_version():
     for text in [*PROJECT["dependencies"], *extras]:
         requirement = Requirement(text)
         assert lock().get(canonicalize_name(requirement.name)) == str(requirement.specifier), text
+
+
+def test_every_pin_admits_the_lowest_python_promised():
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    asked = {name: metadata.metadata(name).get("Requires-Python") or "" for name in lock()}
+    assert {name: wanted for name, wanted in asked.items() if lowest not in SpecifierSet(wanted)} == {}
 
 
 def third_party(text: str) -> set[str]:
