@@ -30,8 +30,8 @@ ATTACKS = {"textfooler": 2, "pwws": 1}  # workers
 GRACE = 20.0
 """Seconds in which what a killed process left running must end by itself."""
 INTERRUPTED = (130, -signal.SIGINT)
-"""Exit codes of an interrupted command, which a shell calls 130 both: Python kills itself so if it was interrupted while
-an extension module was imported, whatever was done about it."""
+"""Exit codes of an interrupted command, which a shell calls 130 both.  The second came once in some thirty interrupts, its
+line said and nothing left over; Python ends itself so after an interrupt in code that an extension module runs, most likely."""
 
 
 # one run -------------------------------------------------------------------------------------------------------------
