@@ -30,8 +30,8 @@ ATTACKS = {"textfooler": 2, "pwws": 1}  # workers
 GRACE = 20.0
 """Seconds in which what a killed process left running must end by itself."""
 INTERRUPTED = (130, -signal.SIGINT)
-"""Exit codes of an interrupted command, which a shell calls 130 both.  The second came once in some thirty interrupts, its
-line said and nothing left over; Python ends itself so after an interrupt in code that an extension module runs, most likely."""
+"""Exit codes of an interrupted command; a shell calls both 130.  Python ends itself by the signal, whatever `main` returns,
+if the interrupt fell into the `exec` of a string, by which dataclasses and named tuples are made on import."""
 
 
 # one run -------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ VARIANTS = ("fp32", "int8-dynamic")
 SIZES = (1, 2, 4)
 EXAMPLES = 3
 """Attacked by each worker."""
+TEXT = "a film that takes its time , and never once looks away from the people it is about , with warmth and wit"
 
 
 def held(folder: Path, size: int) -> list[float]:
@@ -37,9 +38,6 @@ def held(folder: Path, size: int) -> list[float]:
         list(crew.outcomes(few))
         found.append(together())
     return found
-
-
-TEXT = "a film that takes its time , and never once looks away from the people it is about , with warmth and wit"
 
 
 def together() -> float:
