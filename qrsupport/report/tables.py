@@ -252,7 +252,7 @@ def memory_said(found: dict) -> str:
     """What a further worker takes on the variant that takes most, and took in the older checkout."""
     most = max(found["rows"], key=lambda row: row["now"][-1])
     now, before = (further(most[side], found["sizes"]) if side in most else None for side in ("now", "before"))
-    since = f" It took {before:,.0f} MB when each worker opened the classifier itself." if before else ""
+    since = f" At {found['commits']['before']} it took {before:,.0f} MB." if before else ""
     return f"On `{most['model']}`, `{most['variant']}`, each further worker takes {now:,.0f} MB.{since}"
 
 
