@@ -11,7 +11,8 @@ from typing import Any
 
 from . import catalog, project, store
 from .errors import BadParameter, UnknownName
-from .schema import FIELDS, KINDS, Attack, Data, FineTuning, Parameters, Place, check, is_own, names, split
+from .schema import FIELDS, Attack, Data, FineTuning, Parameters, Place, check, names
+from .values import KINDS, is_own, split
 
 OWN = names(Data)[1:]
 MODEL = (*names(Data), *names(FineTuning))

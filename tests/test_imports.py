@@ -18,7 +18,7 @@ MODULES = {
     if f.name not in ("__init__.py", "__main__.py")
 }
 GROUND = {
-    "errors", "catalog", "attack_catalog", "declared", "profiles", "project", "schema", "config", "recorded", "records", "store", "disk", "provenance", "offline", "escaping",
+    "errors", "catalog", "attack_catalog", "declared", "profiles", "project", "values", "schema", "config", "recorded", "records", "store", "disk", "provenance", "offline", "escaping",
 }  # fmt: skip
 # A room → the rooms that it may import, beside itself and the ground.
 MAY_IMPORT = {
