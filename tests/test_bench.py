@@ -132,7 +132,7 @@ def test_memory_counts_a_shared_page_once_and_says_what_a_further_worker_takes(t
     rows = [{"model": "a", "variant": "b", "now": [100, 130, 190], "before": [100, 200, 400]}, {"model": "c", "variant": "d", "now": [1, 2, 4]}]
     found = {"sizes": [1, 2, 4], "commits": {"before": "abc"}, "rows": rows}
     shown = tables.memory(found)
-    assert list(shown)[2:] == ["1 worker, MB", "2 workers, MB", "4 workers, MB", "each further one, MB", "the same before (abc), MB"]
+    assert list(shown)[2:] == ["each further one, MB", "the same before (abc), MB", "1 worker, MB", "2 workers, MB", "4 workers, MB"]
     assert list(shown["each further one, MB"]) == ["30", "1"]
     assert tables.memory_said(found) == "On `a`, `b`, each further worker takes 30 MB. At abc it took 100 MB."
 

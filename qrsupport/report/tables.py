@@ -236,14 +236,13 @@ def waits_said(found: dict) -> str:
 
 
 def memory(found: dict) -> pd.DataFrame:
-    """What `make memory` added up: megabytes of so many workers, and what each beyond the first takes, there and in the older checkout."""
+    """What `make memory` added up: megabytes that each worker beyond the first takes, now and in the older checkout, and those of so many workers."""
     sizes, said = found["sizes"], []
     for row in found["rows"]:
-        line = {"backbone": row["model"], "variant": row["variant"]}
-        line |= {f"{size} worker{'s' * (size > 1)}, MB": f"{held:,}" for size, held in zip(sizes, row["now"], strict=True)}
-        line["each further one, MB"] = f"{further(row['now'], sizes):,.0f}"
+        line = {"backbone": row["model"], "variant": row["variant"], "each further one, MB": f"{further(row['now'], sizes):,.0f}"}
         if "before" in row:
             line[f"the same before ({found['commits']['before']}), MB"] = f"{further(row['before'], sizes):,.0f}"
+        line |= {f"{size} worker{'s' * (size > 1)}, MB": f"{held:,}" for size, held in zip(sizes, row["now"], strict=True)}
         said.append(line)
     return pd.DataFrame(said)
 
