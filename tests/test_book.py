@@ -67,10 +67,13 @@ def test_nothing_is_written_outside_build(whole_book):
         assert f.read_bytes() == (folder / "nbs" / f.name).read_bytes()
 
 
-def test_every_job_left_an_executed_copy(whole_book):
+def test_every_job_left_an_executed_copy_or_records(whole_book):
     folder, _ = whole_book
     (run_dir,) = (folder / "_build").glob("runs*")
-    jobs = chapters.plan("quick", SMALL | {"attack": "textfooler"})
+    planned = chapters.plan("quick", SMALL | {"attack": "textfooler"})
+    assert {f.stem for f in (run_dir / chapters.ATTACKED).glob("*.json")} == {j.name for j in planned if not j.page}
+    jobs = [job for job in planned if job.page]
+    assert {job.chapter for job in jobs} == set(project.chapters())
     assert {f.stem for f in (run_dir / "chapters").glob("*.ipynb")} == {j.name for j in jobs}
     for job in jobs:
         cells = json.loads(chapters.output(job.name, run_dir).read_text("utf-8"))["cells"]
@@ -88,7 +91,7 @@ def test_running_again_does_nothing(whole_book):
 
 def stamps(folder):
     (run_dir,) = (folder / "_build").glob("runs*")
-    files = [*(run_dir / "chapters").glob("*.ipynb"), folder / "_build" / "html" / "index.html"]
+    files = [*grid.outputs(chapters.plan("quick", SMALL | {"attack": "textfooler"}), run_dir), folder / "_build" / "html" / "index.html"]
     return {f.name: f.stat().st_mtime_ns for f in files}
 
 

@@ -17,6 +17,7 @@ import pytest
 from stored import all_records
 from test_grid import MINI, content
 
+from qrsupport.book import chapters
 from qrsupport.recorded import Folder
 
 COMMANDS = ("srun", "sbatch", "squeue", "sinfo", "scontrol", "scancel", "sacct")
@@ -136,7 +137,7 @@ def local(profile, tmp_path_factory):
 
 
 def shards(run_dir):
-    return sorted((run_dir / "shards").glob("*.json"))
+    return sorted((run_dir / chapters.ATTACKED).glob("*-of-*.json"))
 
 
 def test_records_are_those_of_a_local_run(queue, profile, local, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -49,6 +50,14 @@ def book(file, run_dir, *words):
     return subprocess.run(command, check=False, env=env, capture_output=True, text=True)
 
 
+def attack(file, run_dir):
+    """What `qrsupport attack` says of the last job of a small profile."""
+    arguments = shlex.split(chapters.plan(str(file))[-1].arguments)
+    command = [sys.executable, "-m", "qrsupport", "attack", *arguments]
+    env = os.environ | {"QRSUPPORT_RUNS": str(run_dir)}
+    return subprocess.run(command, check=True, env=env, capture_output=True, text=True).stdout
+
+
 def content(run_dir):
     """All records under a run directory, as lines without their timing."""
     return [json.dumps(vars(r) | {"timing": {}}) for r in all_records(run_dir)]
@@ -61,6 +70,9 @@ def test_shards_through_the_workflow_are_one_run(mini, tmp_path):
     assert "5 jobs: 5 done, 0 reused, 0 missing" in cut.stderr and "about" in cut.stderr
     again = book(mini, tmp_path / "cut")
     assert "5 jobs: 0 done, 5 reused, 0 missing" in again.stderr
+    said = attack(mini, tmp_path / "cut")
+    won = sum(r.status == "succeeded" for r in all_records(tmp_path / "cut"))
+    assert "pwws on fp32, 5 examples: " in said and f"fp32 gets 0 of the {won} texts that fooled fp32 right" in said
     mini.write_text(MINI.replace("pwws = 3", "pwws = 1"))
     whole = book(mini, tmp_path / "whole")
     assert "2 jobs: 2 done" in whole.stderr
@@ -79,7 +91,7 @@ def test_a_failing_shard_stops_what_depends_on_it_and_no_more(mini, tmp_path):
     assert f"missing: {job.name}-2-of-3, {job.name}; " in done.stderr and "9 jobs: 7 done, 0 reused, 2 missing" in done.stderr
     assert str(folder) in done.stderr
     assert "running it again goes on from what is done" in done.stderr
-    assert chapters.output("03-attack-embedded-bert-small-pwws-int8-dynamic", tmp_path / "runs").exists()
+    assert chapters.output("03-attack-embedded-bert-small-pwws-int8-dynamic", tmp_path / "runs", page=False).exists()
 
 
 def test_what_is_asked_of_a_queue_is_checked():

@@ -51,6 +51,7 @@ def test_a_file_of_ones_own_is_crossed(file):
     job = jobs["03-attack-embedded-bert-small-s3-pso-int8-dynamic"]
     assert (job.parameters["seed"], job.parameters["n"], job.shards) == (3, 4, 2)
     assert jobs["03-attack-embedded-bert-small-s0-textfooler-fp32"].shards == 1
+    assert [name for name in attacks if jobs[name].page] == [f"03-attack-embedded-bert-small-s{seed}-textfooler-fp32" for seed in (0, 3)]
     assert {"01-finetune-embedded-bert-small-s0", "01-finetune-embedded-bert-small-s3", "05-compare"} <= set(jobs)
     assert build.runs(str(file), {}).name == "runs-mine"
 

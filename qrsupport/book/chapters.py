@@ -2,10 +2,12 @@
 
 A chapter is a notebook under nbs/ with one cell tagged `parameters`.  A job is a chapter with a
 parameter set; its output is the executed copy, written whole or not at all, and that file is the
-workflow's resume state.
+workflow's resume state.  Of the attacks on one model the first is run as a chapter; the others make
+the same records without a page, and leave a line about them instead.
 """
 
 import dataclasses
+import io
 import itertools
 import json
 import logging
@@ -26,6 +28,8 @@ PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", 
 """Chapters with a place of their own in the plan; of every other one there is a job for each model, after `quantize`."""
 MODEL = ("dataset", "backbone", "seed")
 """What the grid of a profile crosses to name models."""
+ATTACKED = "attacked"
+"""The folder of a run directory in which jobs without a page, and shards, say that their records are made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Job:
     """A chapter with its parameters (those that differ from the defaults).
 
     `after` names the jobs that must run first, `reads` those whose records it reads, so that it
-    runs again when they have.  `shards`: in how many jobs of their own its attack's examples are attacked before.
+    runs again when they have.  `shards`: in how many jobs of their own its attack's examples are attacked before.  Without
+    `page` it is `attack` that runs, which makes the chapter's records and no executed copy.
     """
 
     chapter: str
@@ -42,6 +47,7 @@ class Job:
     after: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     shards: int = 1
+    page: bool = True
 
     @property
     def arguments(self) -> str:
@@ -134,7 +140,8 @@ def _models(entry: profiles.Profile, given: dict, model: dict, grid: dict) -> li
         targets = ("fp32", *others) if variant == "fp32" else ("fp32", variant)
         values = model | {"attack": attack, "variant": variant, "targets": ",".join(targets)}
         job = _job("attack", entry, given, values, (quantize, train) if "adversarial" in ",".join(targets) else (quantize,))
-        jobs.append(dataclasses.replace(job, shards=entry.shards.get(attack, 1)))
+        first = (attack, variant) == (attacks[0], variants[0])
+        jobs.append(dataclasses.replace(job, shards=entry.shards.get(attack, 1), page=first))
     controls = _job("controls", entry, given, model | {"attack": attacks[0]}, (quantize,))
     aware = _job("aware", entry, given, model | {"attack": attacks[0]}, (controls,))  # which made the other seed
     rest = [name for name in project.chapters() if name not in (*PLACED, *_readers())]
@@ -177,30 +184,28 @@ def findings(notebook: Path) -> str:
     return "\n\n".join(found)
 
 
-def output(job_name: str, run_dir: Path) -> Path:
-    """Where the executed copy of a job lies."""
-    return Path(run_dir) / "chapters" / f"{job_name}.ipynb"
+def output(job_name: str, run_dir: Path, page: bool = True) -> Path:
+    """Where the executed copy of a job lies, or what one without a page leaves."""
+    return Path(run_dir) / (f"chapters/{job_name}.ipynb" if page else f"{ATTACKED}/{job_name}.json")
 
 
-class Relay:
-    """A stream that shows a kernel's progress bars as a line now and then, and what is made again at once, named, so that
+class Relay(io.TextIOBase):
+    """A stream that shows a job's progress bars as a line now and then, and what is made again at once, named, so that
     jobs can share a terminal."""
 
     def __init__(self, label: str, every: float = 5.0):
-        self.label, self.every, self.last = label, every, time.monotonic()
+        self.label, self.every, self.last, self.shown = label, every, time.monotonic(), sys.stderr
 
-    def write(self, text: str) -> None:
+    def write(self, text: str) -> int:
         lines = re.split(r"[\r\n]", text)
         for line in lines:
             if line.startswith(store.AGAIN):
-                print(f"  {self.label}: {line}", file=sys.stderr, flush=True)
+                print(f"  {self.label}: {line}", file=self.shown, flush=True)
         bars = [line for line in lines if "%|" in line]
         if bars and time.monotonic() - self.last >= self.every:
             self.last = time.monotonic()
-            print(f"  {self.label}: {bars[-1].strip()}", file=sys.stderr, flush=True)
-
-    def flush(self) -> None:
-        pass
+            print(f"  {self.label}: {bars[-1].strip()}", file=self.shown, flush=True)
+        return len(text)
 
 
 def execute(chapter: str, given: dict, out: Path, label: str = "") -> Path:

@@ -1,6 +1,8 @@
-"""`qrsupport run`, `shard`, `book` and what is made of the book: chapters, jobs, the site, the student edition, the PDF."""
+"""`qrsupport run`, `attack`, `shard`, `book` and what is made of the book: chapters, jobs, the site, the student edition, the PDF."""
 
+import contextlib
 import time
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -35,6 +37,37 @@ def run(chapter, pairs, out, label):
     click.echo(f"{chapters.findings(out)}\n\n{out}")
     if label:
         click.echo(grid.progress(out.parent.parent, label, time.monotonic() - started), err=True)
+
+
+@click.command()
+@PAIRS
+@click.option("--out", type=click.Path(path_type=Path), help="A JSON file to write when all is recorded.")
+@click.option("--label", default="", hidden=True)
+def attack(pairs, out, label):
+    """Attack a variant and replay its adversarial set on the targets: the records of the attack chapter, without its page.
+
+    \b
+    qrsupport attack -p attack pwws -p variant int8-dynamic -p n 20
+    """
+    given = chapters.parse("attack", pairs)
+    chapters.check("attack", given)
+    from .. import pipeline, store
+
+    started, p = time.monotonic(), config.make(**given)
+    with contextlib.redirect_stderr(chapters.Relay(label)) if label else contextlib.nullcontext():
+        found = pipeline.attack(p)
+        replays = pipeline.matrix(p, [p.variant], config.split(p.targets))
+    if out:
+        store.write_json(out, {"records": len(found), "replays": len(replays), "seconds": round(time.monotonic() - started, 1)})
+    if label:
+        click.echo(grid.progress(out.parent.parent, label, time.monotonic() - started), err=True)
+        return
+    counts = Counter(record.status.value for record in found)
+    click.echo(f"{p.attack} on {p.variant}, {len(found)} examples: {', '.join(f'{n} {status}' for status, n in counts.items())}")
+    for target in config.split(p.targets):
+        right = sum(r.target == target and r.status == "succeeded" and r.replayed == r.label for r in replays)
+        click.echo(f"  {target} gets {right} of the {counts['succeeded']} texts that fooled {p.variant} right")
+    click.echo(config.run_dir(p))
 
 
 @click.command()
@@ -135,4 +168,4 @@ def pdf():
     click.echo(publish.pdf(lambda line: click.echo(line, err=True)))
 
 
-COMMANDS = (run, shard, site, book, course, links, pdf)
+COMMANDS = (run, attack, shard, site, book, course, links, pdf)

@@ -177,7 +177,7 @@ def say(line: str) -> None:
 
 def shard_output(job: str, part: int, of: int, run_dir: Path) -> Path:
     """The file that says that one part of a job's attack is done."""
-    return Path(run_dir) / "shards" / f"{job}-{part}-of-{of}.json"
+    return chapters.output(f"{job}-{part}-of-{of}", run_dir, page=False)
 
 
 def shard_outputs(job: chapters.Job, run_dir: Path) -> list[Path]:
@@ -188,7 +188,7 @@ def shard_outputs(job: chapters.Job, run_dir: Path) -> list[Path]:
 
 def outputs(jobs: list[chapters.Job], run_dir: Path) -> list[Path]:
     """What all jobs of a plan leave."""
-    return [file for job in jobs for file in (*shard_outputs(job, run_dir), chapters.output(job.name, run_dir))]
+    return [file for job in jobs for file in (*shard_outputs(job, run_dir), chapters.output(job.name, run_dir, job.page))]
 
 
 def code(run_dir: Path) -> Path:
@@ -212,7 +212,7 @@ def ended(run_dir: Path) -> list[Path]:
     if not file.exists():
         return []
     started = store.read_json(file)["started"]
-    left = [*file.parent.glob("*.ipynb"), *(Path(run_dir) / "shards").glob("*.json")]
+    left = [*file.parent.glob("*.ipynb"), *(Path(run_dir) / chapters.ATTACKED).glob("*.json")]
     times = {f: f.stat().st_mtime for f in left}
     return sorted((f for f in left if times[f] >= started), key=lambda f: times[f])
 
