@@ -11,7 +11,7 @@ import pytest
 from test_study_analysis import clean, frame, whole
 
 from qrsupport import store
-from qrsupport.analysis import boundary, gains
+from qrsupport.analysis import boundary, gains, sweep
 from qrsupport.errors import NoRecords
 from qrsupport.study import beside, figures, findings, read, status, tables, words
 
@@ -102,7 +102,38 @@ def test_a_table_of_nothing_says_so(rows):
     for name in set(TABLES) - {"claims"}:
         assert "(no rows)" in repr(getattr(tables, name)(rows.iloc[:0])), name
     assert repr(tables.claims(rows.iloc[:0])).count("not run") == 5
-    assert "(no rows)" in repr(tables.aims(rows)) and "(no rows)" in repr(tables.widths(rows))
+    assert "(no rows)" in repr(tables.aims(rows)) and "(no rows)" in repr(tables.widths(sweep.measures(rows)))
+
+
+@pytest.fixture(scope="module")
+def swept(rows):
+    """The same rows, in which the robust variant is a width and so is another that is not."""
+    names = {"int8-dynamic": "w2", "other-seed": "w8"}
+    return rows.assign(variant=rows["variant"].replace(names), target=rows["target"].replace(names))
+
+
+def test_widths_are_set_against_fp32_on_the_same_examples(swept):
+    found = sweep.measures(swept)
+    first = found[found["seed"] == 0].set_index("variant")
+    assert [*first.index] == ["fp32", "w2", "w8"] and {*first["direct_n"]} == {40}
+    assert first.loc["w2", "direct"] - first.loc["fp32", "direct"] == 0.5 and first.loc["w2", "recovery"] == 0.75
+    assert first.loc["fp32", "clean"] == 1 and first.loc["fp32", "recovery_n"] == 0
+    late = (swept["kind"] == "direct") & (swept["variant"] == "w2") & (swept["position"] >= 30)
+    fewer = sweep.measures(swept[~late])
+    assert {*fewer["direct_n"]} == {30} and {*fewer["clean_n"]} == {40}
+
+
+def test_widths_that_gain_are_named_with_their_clean_accuracy(swept):
+    said = words.widths(swept)
+    assert "6 widths were compared" in said and "3 gain: `w2` (+50.0 points; clean accuracy 100.0 %), " in said and "; 0 lose. `fp32` itself" in said
+    assert said.endswith("Of the widths that gain, 3 held clean accuracy above the lower end of `fp32`'s 95 % interval.")
+    lost = swept.assign(answer=swept["answer"].mask((swept["kind"] == "clean") & (swept["variant"] == "w2"), 0))
+    assert "w2` (+50.0 points; clean accuracy 50.0 %)" in words.widths(lost) and "that gain, none held" in words.widths(lost)
+    assert words.widths(swept.iloc[:0]) == "No record yet."
+    alt = figures.widths(sweep.measures(swept)).alt
+    assert "direct, weights: 2 bits " in alt and "recovery, weights: " in alt
+    with pytest.raises(NoRecords, match="simulated widths"):
+        figures.widths(sweep.measures(swept.iloc[:0]))
 
 
 def test_what_is_missing_is_named():

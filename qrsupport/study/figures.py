@@ -5,6 +5,7 @@ import pandas as pd
 
 from .. import catalog
 from ..analysis import gains, outcomes, transfers
+from ..report import widths as by_width
 from ..report.canvas import LINES, MARKERS, PALETTE, Figure, axes_of, need
 from ..report.tables import percent
 from . import findings
@@ -82,6 +83,11 @@ def budgets(rows: pd.DataFrame, attack: str, variants: list[str] = findings.CORE
     ax.set_ylim(0, None)
     ax.legend()
     return Figure(canvas, f"Accuracy under {attack} against the queries allowed, 1 to {most:,}, mean over models: {'; '.join(said)}.")
+
+
+def widths(found: pd.DataFrame) -> Figure:
+    """From `sweep.measures`: clean accuracy, accuracy under direct attack and recovery against bits."""
+    return by_width.accuracy_by_width(found.assign(setting="", resources="", attack_seed=0))
 
 
 def explained(df: pd.DataFrame) -> Figure:

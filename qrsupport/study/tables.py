@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .. import catalog, config
-from ..analysis import boundary, classes, gains, loyalty, metrics, null, outcomes, paper_claims, transfers
+from ..analysis import boundary, classes, gains, loyalty, null, outcomes, paper_claims, transfers
 from ..analysis.outcomes import MODEL
 from ..report.tables import Html, cell, estimate, p_value, percent, table
 from . import findings
@@ -230,18 +230,10 @@ def explained_said(df: pd.DataFrame) -> str:
     )
 
 
-def widths(rows: pd.DataFrame) -> Html:
-    """The width sweep: accuracy under direct attack and recovery of fp32's texts, by width."""
-    found = outcomes.direct(rows)
-    by, parts = [*MODEL, "attack", "variant"], []
-    won = dict(list(transfers.outcomes(rows).groupby(by)["right"]))
-    for key, part in found.groupby(by):
-        mine = won.get(key, [])
-        if key[-1] in catalog.SWEEP:
-            recovery = metrics.proportion(sum(mine), len(mine), "recovery")
-            parts.append([*key, metrics.proportion(part["right"].sum(), len(part), "direct"), recovery])
-    out = pd.DataFrame(parts, columns=[*MODEL, "attack", "variant", "direct", "recovery"])
-    out = out.sort_values("variant", key=lambda names: names.map(list(catalog.SWEEP).index), ignore_index=True)
-    for name in ("direct", "recovery"):
-        out[name] = [_estimate(row, name) for row in out[name]]
-    return table(out, "Widths (simulated): accuracy under direct attack, and recovery of the texts that fooled fp32")
+def widths(found: pd.DataFrame) -> Html:
+    """From `sweep.measures`: clean accuracy, accuracy under direct attack and recovery of fp32's texts, by width."""
+    out = found[[*MODEL, "attack", "variant"]].copy()
+    heads = {"direct": "direct", "recovery": "recovery", "clean": "clean accuracy"}
+    for name, head in heads.items():
+        out[head] = [_estimate(row, name) for row in found.to_dict("records")]
+    return table(out, "Widths (simulated): accuracy under direct attack, recovery of the texts that fooled fp32, clean accuracy")

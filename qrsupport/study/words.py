@@ -2,9 +2,11 @@
 
 import pandas as pd
 
-from ..analysis import gains, paper_claims
+from .. import catalog
+from ..analysis import gains, paper_claims, sweep
+from ..report.tables import percent
 from . import findings
-from .findings import AGAINST, FOR, Finding, interval
+from .findings import AGAINST, FOR, LEVEL, Finding, interval
 
 ANSWERS = {
     "robust": "By the plan's rules 8-bit dynamic quantization makes these classifiers more robust.",
@@ -83,6 +85,26 @@ def seeds(rows: pd.DataFrame) -> str:
     if not found["places"]:
         return "No record of another seed yet."
     return f"Another fine-tuning seed recovers {interval(found)} more of `fp32`'s adversarial texts than `int8-dynamic`."
+
+
+def widths(rows: pd.DataFrame) -> str:
+    """The width sweep: which widths gain or lose attacked themselves, after Holm's correction, and what each kept unattacked."""
+    known = sweep.measures(rows)
+    found = gains.cells(sweep.examples(rows), [name for name in catalog.SWEEP if name in set(known["variant"])])
+    if not len(found):
+        return "No record yet."
+    whole = known[known["variant"] == "fp32"].set_index(sweep.CELL)
+    clear = found[found["p_holm"] < LEVEL].join(known.set_index([*sweep.CELL, "variant"])["clean"], on=[*sweep.CELL, "variant"])
+    clear = clear.join(whole["clean_lower"], on=sweep.CELL)
+    kept, parts = ((clear["gain"] > 0) & (clear["clean"] >= clear["clean_lower"])).sum(), []
+    for did, part in (("gain", clear[clear["gain"] > 0]), ("lose", clear[clear["gain"] < 0])):
+        named = [f"`{r.variant}` ({100 * r.gain:+.1f} points; clean accuracy {percent(r.clean)})" for r in part.itertuples()]
+        parts.append(f"{len(part)} {did}{': ' if named else ''}{', '.join(named)}")
+    return (
+        f"Attacked themselves, {len(found)} widths were compared with `fp32` on the same examples (exact McNemar tests, Holm's correction). "
+        f"{'; '.join(parts)}. `fp32` itself has a clean accuracy of {percent(whole['clean'].mean())} and keeps {percent(whole['direct'].mean())} "
+        f"under attack. Of the widths that gain, {kept or 'none'} held clean accuracy above the lower end of `fp32`'s 95 % interval."
+    )
 
 
 def lines(found: list[Finding]) -> str:
