@@ -98,6 +98,14 @@ def test_the_readme_gives_the_answer_of_the_published_records():
     assert "\n".join(beside.answer()) in readme
 
 
+def test_a_sentence_beside_a_chapter_names_the_data_that_it_rests_on(rows, monkeypatch):
+    other = rows[rows["variant"] != "other-seed"].assign(dataset="sst2")
+    monkeypatch.setattr(beside, "rows", lambda: pd.concat([rows, other], ignore_index=True))
+    assert " on mr, sst2; " in beside.direct("int8-dynamic") and " on mr; " in beside.direct("other-seed")
+    assert beside.widths() == "In the published study: no record yet."
+    assert beside.direct("w3").startswith("In the published study there is no record yet of this: `w3`")
+
+
 def test_a_table_of_nothing_says_so(rows):
     for name in set(TABLES) - {"claims"}:
         assert "(no rows)" in repr(getattr(tables, name)(rows.iloc[:0])), name

@@ -92,11 +92,12 @@ def point(d: pd.DataFrame) -> float:
 def pooled(outcomes: pd.DataFrame, variant: str, against: str = "fp32", n: int = DRAWS) -> dict:
     """The gain over all data sets and backbones in `outcomes`, each counted alike.
 
-    Keys: gain, lower, upper (95 %), seeds (fewest of a data set), n (most examples of one), places.  NaN where there is nothing.
+    Keys: gain, lower, upper (95 %), seeds (fewest of a data set), n (most examples of one), places (how many), datasets
+    (their names).  NaN where there is nothing.
     """
     parts = [part for _, part in differences(outcomes, variant, against).groupby(PLACE)]
     if not parts:
-        return {"gain": np.nan, "lower": np.nan, "upper": np.nan, "seeds": 0, "n": 0, "places": 0}
+        return {"gain": np.nan, "lower": np.nan, "upper": np.nan, "seeds": 0, "n": 0, "places": 0, "datasets": ()}
     drawn = np.mean([draws(part, n, seed=i) for i, part in enumerate(parts)], axis=0)
     lower, upper = np.percentile(drawn, (2.5, 97.5))
     return {
@@ -106,6 +107,7 @@ def pooled(outcomes: pd.DataFrame, variant: str, against: str = "fp32", n: int =
         "seeds": min(part["seed"].nunique() for part in parts),
         "n": max(part["example"].nunique() for part in parts),
         "places": len(parts),
+        "datasets": tuple(sorted({part["dataset"].iloc[0] for part in parts})),
     }
 
 

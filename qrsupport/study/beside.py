@@ -39,6 +39,12 @@ def clean(variant: str, against: str = "fp32") -> str:
     return _said(f"clean accuracy, `{variant}` minus `{against}`", gains.pooled(outcomes.clean(rows()), variant, against, DRAWS))
 
 
+def widths() -> str:
+    """Which widths gain or lose, attacked themselves."""
+    said = words.widths(rows())
+    return f"In the published study: {said[0].lower()}{said[1:]}"
+
+
 def answer() -> list[str]:
     """The study's answer, part by part, as the front page and the README give it."""
     units = status.whole(status.status(plan_file.read(), project.sources() / read.FOLDER))
@@ -48,6 +54,5 @@ def answer() -> list[str]:
 def _said(what: str, found: dict) -> str:
     if not found["places"]:
         return f"In the published study there is no record yet of this: {what}."
-    names = ", ".join(sorted(rows()["dataset"].unique()))
-    size = f"{findings.BACKBONE} on {names}; at least {found['seeds']} seed(s), up to {found['n']} examples each"
+    size = f"{findings.BACKBONE} on {', '.join(found['datasets'])}; at least {found['seeds']} seed(s), up to {found['n']} examples each"
     return f"In the published study ({size}): {what}: {findings.interval(found)}."
