@@ -133,7 +133,7 @@ def test_widths_are_set_against_fp32_on_the_same_examples(swept):
 
 def test_widths_that_gain_are_named_with_their_clean_accuracy(swept):
     said = words.widths(swept)
-    assert "6 widths were compared" in said and "3 gain: `w2` (+50.0 points; clean accuracy 100.0 %), " in said and "; 0 lose. `fp32` itself" in said
+    assert "same examples: 6 comparisons" in said and "3 gain: `w2` (+50.0 points; clean accuracy 100.0 %), " in said and "; 0 lose. `fp32` itself" in said
     assert said.endswith("Of the widths that gain, 3 held clean accuracy above the lower end of `fp32`'s 95 % interval.")
     lost = swept.assign(answer=swept["answer"].mask((swept["kind"] == "clean") & (swept["variant"] == "w2"), 0))
     assert "w2` (+50.0 points; clean accuracy 50.0 %)" in words.widths(lost) and "that gain, none held" in words.widths(lost)

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -62,12 +61,11 @@ def attack(pairs, out, label):
     if label:
         click.echo(grid.progress(out.parent.parent, label, time.monotonic() - started), err=True)
         return
-    counts = Counter(record.status.value for record in found)
-    click.echo(f"{p.attack} on {p.variant}, {len(found)} examples: {', '.join(f'{n} {status}' for status, n in counts.items())}")
-    for target in config.split(p.targets):
-        right = sum(r.target == target and r.status == "succeeded" and r.replayed == r.label for r in replays)
-        click.echo(f"  {target} gets {right} of the {counts['succeeded']} texts that fooled {p.variant} right")
-    click.echo(config.run_dir(p))
+    from ..analysis import metrics
+    from ..report import show
+
+    shown = show.direct_table(metrics.direct(metrics.frames(found))), show.transfer_table(metrics.transfer(metrics.replay_frames(replays)))
+    click.echo("\n\n".join(map(repr, shown)) + f"\n\n{config.run_dir(p)}")
 
 
 @click.command()

@@ -101,7 +101,7 @@ def widths(rows: pd.DataFrame) -> str:
         named = [f"`{r.variant}` ({100 * r.gain:+.1f} points; clean accuracy {percent(r.clean)})" for r in part.itertuples()]
         parts.append(f"{len(part)} {did}{': ' if named else ''}{', '.join(named)}")
     return (
-        f"Attacked themselves, {len(found)} widths were compared with `fp32` on the same examples (exact McNemar tests, Holm's correction). "
+        f"Widths and `fp32`, each attacked itself on the same examples: {len(found)} comparisons (exact McNemar tests, Holm's correction). "
         f"{'; '.join(parts)}. `fp32` itself has a clean accuracy of {percent(whole['clean'].mean())} and keeps {percent(whole['direct'].mean())} "
         f"under attack. Of the widths that gain, {kept or 'none'} held clean accuracy above the lower end of `fp32`'s 95 % interval."
     )
