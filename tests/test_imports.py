@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "doctor": {"data", "training", "quantization", "lexicons"},
     "experiments": {"data", "training", "quantization", "lexicons", "attacks", "pipeline", "analysis", "report", "book"},
     "study": {"data", "training", "pipeline", "analysis", "report", "experiments"},
-    "book": {"data", "training", "lexicons", "report", "pipeline"},
+    "book": {"data", "training", "lexicons", "analysis", "report", "pipeline"},
     "cli": {"training", "analysis", "report", "experiments", "study", "book", "holdings", "doctor", "pipeline"},
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "textattack", "onnxruntime", "datasets")
