@@ -97,13 +97,20 @@ def stamps(folder):
 
 def test_a_changed_chapter_runs_again_and_nothing_before_it(whole_book):
     folder, _ = whole_book
-    before = stamps(folder)
+    before, pages = stamps(folder), [ran(folder, name) for name in ("book/plan", "book/times")]
     template = folder / "nbs" / "05-compare.ipynb"
     template.write_text(template.read_text("utf-8").replace("# Compare", "# Compare all"), "utf-8")
     make(folder, "-p", "attack", "textfooler")
     changed = {name for name, stamp in stamps(folder).items() if before[name] != stamp}
     assert changed == {"05-compare.ipynb", "index.html"}
     assert "Compare all" in source(folder, "nbs/05-compare")
+    now = [ran(folder, name) for name in ("book/plan", "book/times")]
+    assert now[0] == pages[0] and now[1] != pages[1]  # the plan's outputs were kept; the times are of this build
+
+
+def ran(folder, name):
+    """When the code of a page ran, as its foot says."""
+    return re.search(r"The code of this page ran on ([^ ,]+)", source(folder, name))[1]
 
 
 def test_pages_need_no_other_host(whole_book):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from .. import config, profiles, project, store
 from ..errors import ChapterFailed
 from ..training import pretrained
-from . import chapters, foot, grid, launch
+from . import chapters, foot, grid, kept, launch
 
 INSTEAD = "bert-small"
 RUNS_NOW = "file_format: mystnb"
@@ -50,10 +50,9 @@ def stage(executed: list[Path]) -> Path:
     for template in project.chapters().values():
         source = next((f for f in executed if f.name.startswith(template.stem)), template)
         (folder / "nbs" / template.name).write_text(published(source, settings), "utf-8")
-    end = foot.text(foot.about())
     for page in (f for f in (folder / "book").rglob("*.md") if RUNS_NOW in f.read_text("utf-8")):
-        page.write_text(page.read_text("utf-8") + end, "utf-8")
-    settings["execute"] |= {"execute_notebooks": "force", "exclude_patterns": ["nbs/*"]}  # pages of results run now
+        page.write_text(page.read_text("utf-8") + foot.text(kept.about(page)), "utf-8")
+    settings["execute"] |= {"execute_notebooks": "cache", "cache": str(kept.folder()), "exclude_patterns": ["nbs/*"]}
     (folder / "_config.yml").write_text(yaml.safe_dump(launch.buttons(settings)), "utf-8")
     return folder
 
@@ -84,7 +83,9 @@ def site(executed: list[Path]) -> Path:
 
     Raises ChapterFailed with what jupyter-book said if it warns or fails.
     """
-    root, folder = project.folder(), stage([Path(f) for f in executed])
+    root = project.folder()
+    kept.begin()
+    folder = stage([Path(f) for f in executed])
     command = [sys.executable, "-m", "qrsupport.book.parallel", str(joblib.cpu_count()), "build", str(folder),
                "--path-output", str(root), "-W", "-n", "--keep-going", "--all"]  # fmt: skip
     done = subprocess.run(
@@ -93,6 +94,7 @@ def site(executed: list[Path]) -> Path:
     store.write_text(root / "_build" / "site.log", done.stdout)
     if done.returncode:
         raise ChapterFailed(f"the site could not be built (all of it in _build/site.log):\n{done.stdout[-3000:]}")
+    kept.end()
     return root / "_build" / "html" / "index.html"
 
 
