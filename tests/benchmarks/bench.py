@@ -21,6 +21,7 @@ from benchmarks import sides
 from qrsupport import config, pipeline, project, provenance, store
 from qrsupport.attacks import attacked_text, faster, one_example, wiring, workers
 from qrsupport.attacks.tasks import Example, Task
+from qrsupport.book import foot
 from qrsupport.data import datasets
 from qrsupport.quantization import classifiers
 from qrsupport.records import Record
@@ -257,7 +258,8 @@ def bench(p: config.Parameters, file: Path, only: str = "") -> dict:
         store.write_json(file, found)
     if only in "steps":
         found["steps"] = [steps(p, *part) for part in STEPS]
-    store.write_json(file, found | {"date": datetime.date.today().isoformat()})
+    made = {name: value for name, value in foot.about().items() if name in ("versions", "commit")}
+    store.write_json(file, found | made | {"date": datetime.date.today().isoformat()})
     return found
 
 
