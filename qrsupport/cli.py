@@ -270,7 +270,7 @@ def doctor(network, check):
 
 
 def main():
-    """The console script.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted.
+    """The command line.  Exit codes: 0 done, 1 a chapter failed, 2 wrong input, 130 interrupted.
 
     A Python that takes the names of files for ASCII is started again as one that takes them for UTF-8.
     """
@@ -279,16 +279,11 @@ def main():
         os.execve(sys.executable, words, os.environ | {"PYTHONUTF8": "1"})
     try:
         sys.exit(cli(standalone_mode=False) or 0)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted; running it again goes on from here", err=True)
-        sys.exit(130)
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None  # it ends in `__main__`
     except click.ClickException as e:
         e.show()
         sys.exit(e.exit_code)
     except QRError as e:
         click.echo(f"error: {e}", err=True)
         sys.exit(1 if isinstance(e, ChapterFailed) else 2)
-
-
-if __name__ == "__main__":
-    main()

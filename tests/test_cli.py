@@ -79,6 +79,23 @@ def test_error_inside_a_chapter_is_one_line_too(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_while_the_command_line_loads_is_one_line():
+    code = """
+import os, signal, sys
+from qrsupport.__main__ import main
+
+class Interrupt:
+    def find_spec(name, *_):
+        if name == "qrsupport.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt)
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1) and done.stderr.startswith("interrupted")
+
+
 @pytest.mark.slow
 def test_interrupt_exits_130_and_writes_nothing(tmp_path):
     process = subprocess.Popen(
