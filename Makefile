@@ -9,6 +9,7 @@
 # make grid-dry-run   what `make book` would do: jobs, then queries, hours and gigabytes; starts nothing
 # make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
 # make kept           what kept answers save; writes book/results/kept.json (minutes, quiet)
+# make search         where an attack spends its time; ARGS="--before FOLDER"; writes book/results/search.json (ten minutes, quiet)
 # make waits          what people wait for; ARGS="--before FOLDER --long"; writes book/results/waits.json (minutes, quiet)
 # make memory         the megabytes that workers take; ARGS="--before FOLDER"; writes book/results/memory.json (minutes)
 # make scale   what the workflow itself costs; writes book/results/scale.json (a quarter of an hour, quiet)
@@ -31,7 +32,7 @@ JOBS ?= 2
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env book study links pdf course check test cluster-test grid-dry-run bench kept waits memory scale soak clean
+.PHONY: env book study links pdf course check test cluster-test grid-dry-run bench kept search waits memory scale soak clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -80,6 +81,9 @@ bench: $(STAMP)
 
 kept: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.kept $(ARGS)
+
+search: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.search $(ARGS)
 
 waits: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.waits $(ARGS)

@@ -209,18 +209,18 @@ def bench_kept(found: dict) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def waits(found: dict) -> pd.DataFrame:
+def waits(found: dict, digits: int = 1) -> pd.DataFrame:
     """What `make waits` timed: seconds now and, where there is one, in the older checkout, with the range of the turns."""
 
     def shown(times: list[float] | None) -> str:
         if not times:
             return "—"
-        middle, low, high = (f"{t:.1f}" for t in times)
+        middle, low, high = (f"{t:.{digits}f}" for t in times)
         return middle if low == high else f"{middle} [{low}, {high}]"
 
     rows = found["rows"]
     older = {f"before ({found['commits']['before']}), s": [shown(r.get("before")) for r in rows]} if "before" in found["commits"] else {}
-    ratios = {"times as fast": [f"{r['before'][0] / r['now'][0]:.1f}" for r in rows]} if older else {}
+    ratios = {"times as fast": [f"{r['before'][0] / r['now'][0]:.{digits}f}" for r in rows]} if older else {}
     return pd.DataFrame({"what": [r["name"] for r in rows]} | older | {"now, s": [shown(r["now"]) for r in rows]} | ratios)
 
 
@@ -233,6 +233,26 @@ def waits_said(found: dict) -> str:
             told[which] += [f"*{row['name']}*"] if there else []
     said = [f"{which} than before: {', '.join(names) or 'none'}" for which, names in told.items()]
     return f"Beyond the range of the turns, {'; '.join(said)}."
+
+
+def searches(found: dict) -> pd.DataFrame:
+    """What `make search` timed: seconds an example of each attack, now and in the older checkout; no ratio where an outcome differs."""
+    timed = waits(found, digits=2)
+    if "times as fast" in timed:
+        alike = [row["identical"] for row in found["rows"]]
+        timed["times as fast"] = timed["times as fast"].where(alike, "none: outcomes differ")
+    return timed.rename(columns={"what": "attack"}).assign(examples=[row["examples"] for row in found["rows"]])
+
+
+def functions(found: dict, variant: str, most: int = 10) -> pd.DataFrame:
+    """The share of the time that each attack on a variant spends inside a function, those first that take most of any attack."""
+    shares = {row["attack"]: dict(row["functions"]) for row in found["rows"] if row["variant"] == variant}
+    names = sorted({name for of in shares.values() for name in of}, key=lambda name: -max(of.get(name, 0) for of in shares.values()))
+    told, rest = names[:most], "all others"
+    return pd.DataFrame({"function": [*told, rest]} | {
+        attack: [percent(share) for share in (*(of.get(name, 0) for name in told), 1 - sum(of.get(name, 0) for name in told))]
+        for attack, of in shares.items()
+    })  # fmt: skip
 
 
 def memory(found: dict) -> pd.DataFrame:
