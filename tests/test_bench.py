@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from benchmarks import bench, kept, memory, sides, waits
+from benchmarks import bench, kept, memory, search, sides, waits
 
-from qrsupport import pipeline, store
+from qrsupport import pipeline, project, store
 from qrsupport.attacks import answers
 from qrsupport.report import tables
 
@@ -92,6 +92,35 @@ def test_kept_answers_are_measured_on_equal_outcomes(tiny, monkeypatch):
     assert all(row["asked"] > row["model"] > 0 and row["kept"] > 0 for row in rows)
     again = [row for row in rows if "margin" in row["attack"]]
     assert sum(row["texts_kept"] for row in again) < sum(row["texts"] for row in again), rows
+
+
+@pytest.mark.slow
+def test_an_older_side_ends_attacks_alike_and_functions_name_what_asks_the_model(tiny, tmp_path):
+    task, _ = bench.setting(tiny, bench.Case("bert-small", "fp32", "pwws", "", 0, 0))
+    examples, here = bench.sample(task, search.WARM_UP + 1), project.folder()
+    row = search.beside(task, examples, {"before": here, "now": here}, {"before": tmp_path, "now": tmp_path})
+    assert row["identical"] and row["before"][0] > 0 and row["now"][1] <= row["now"][0] <= row["now"][2]
+    spent = search.functions(task, examples)
+    assert "qrsupport/quantization/victim.py: _ask" in [name for name, _ in spent.most_common(5)]
+
+
+def test_time_in_onnx_runtime_and_in_compiled_functions_is_their_callers():
+    ours, run, inner = ("/x/site-packages/a/b.py", 1, "ask"), (f"/x{search.RUNTIME}i.py", 2, "run"), ("~", 0, "<compiled>")
+    called = {ours: (1, 1, 0.5, 3.0)}
+    stats = {ours: (1, 1, 0.25, 4.0, {}), run: (1, 1, 0.5, 3.0, called), inner: (2, 2, 3.0, 3.0, {run: (1, 1, 2.5, 2.5), ours: (1, 1, 0.5, 0.5)})}
+    assert search.inside(stats) == {"a/b.py: ask": 0.25 + 3.0 + 0.5}
+
+
+def test_searches_have_no_ratio_where_an_outcome_differs_and_functions_a_share_of_each_attack():
+    one = {"variant": "fp32", "examples": 3, "before": [2.0, 2.0, 2.0], "now": [1.0, 1.0, 1.0]}
+    rows = [
+        one | {"name": "x on fp32", "attack": "x", "identical": True, "functions": [["f", 0.75], ["g", 0.125]]},
+        one | {"name": "y on fp32", "attack": "y", "identical": False, "functions": [["g", 0.5]]},
+    ]
+    found = {"commits": {"before": "abc", "now": "def"}, "rows": rows}
+    assert list(tables.searches(found)["times as fast"]) == ["2.00", "none: outcomes differ"]
+    shown = tables.functions(found, "fp32", most=1).set_index("function")
+    assert shown.loc["f"].tolist() == ["75.0 %", "0.0 %"] and shown.loc["all others"].tolist() == ["25.0 %", "100.0 %"]
 
 
 def test_waits_are_timed_in_turns_in_a_run_directory_that_their_chain_shares(tmp_path):

@@ -50,7 +50,7 @@ def test_a_changed_record_or_library_begins_anew(book, what):
 
 
 def test_words_of_a_page_change_nothing_and_its_code_only_its_own_foot(book, monkeypatch):
-    monkeypatch.setattr(foot, "about", map(lambda date: {"date": date}, "abc").__next__)
+    monkeypatch.setattr(foot, "about", ({"date": date} for date in "abc").__next__)
     page, folder = book / "page.md", built()
     assert [kept.about(page), kept.about(page)] == [{"date": "a"}] * 2
     page.write_text(PAGE.replace("Text", "Other text"))
@@ -67,7 +67,7 @@ def test_what_a_stopped_build_left_is_not_taken(book):
 
 
 def test_a_page_that_always_runs_is_of_this_build(book, monkeypatch):
-    monkeypatch.setattr(foot, "about", map(lambda date: {"date": date}, "ab").__next__)
+    monkeypatch.setattr(foot, "about", ({"date": date} for date in "ab").__next__)
     page = book / "page.md"
     page.write_text(PAGE.replace("mystnb\n", "mystnb\nmystnb:\n  execution_mode: force\n"))
     built()

@@ -255,6 +255,14 @@ def functions(found: dict, variant: str, most: int = 10) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def functions_said(found: dict) -> str:
+    """Which function takes the largest share, and between which shares of the time over all attacks and variants."""
+    first = {row["functions"][0][0] for row in found["rows"]}
+    shares = [row["functions"][0][1] for row in found["rows"]]
+    asking = ", ".join(f"`{name}`" for name in sorted(first))
+    return f"Asking the classifier ({asking}) takes {percent(min(shares), 0)} to {percent(max(shares), 0)} of the time."
+
+
 def memory(found: dict) -> pd.DataFrame:
     """What `make memory` added up: megabytes that each worker beyond the first takes, now and in the older checkout, and those of so many workers."""
     sizes, said = found["sizes"], []

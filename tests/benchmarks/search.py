@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks import bench, waits
 from tqdm.auto import tqdm
 
-from qrsupport import config, offline, project, store
+from qrsupport import config, project, store
 from qrsupport.attacks import one_example, tasks
 from qrsupport.report import tables
 from qrsupport.training import fine_tuning
@@ -34,7 +34,7 @@ COMPILED, RUNTIME = "~", f"{os.sep}onnxruntime{os.sep}"
 """What a profile calls the file of a compiled function; the folder of ONNX Runtime's own Python."""
 MOST = 40
 """Functions of an attack that are written down."""
-BEGUN = '''
+BEGUN = """
 import json, sys, time
 from pathlib import Path
 try:
@@ -53,7 +53,7 @@ started = time.perf_counter()
 found = [search(example) for example in examples[given["warm_up"] :]]
 seconds = time.perf_counter() - started
 print(json.dumps({"seconds": seconds, "outcomes": [[str(r.status), r.perturbed, r.queries] for r in found]}))
-'''
+"""
 """The program of a turn, which runs in a checkout of either age."""
 
 
@@ -61,7 +61,13 @@ def turn(tree: Path, task: tasks.Task, examples: list[tasks.Example], cache: Pat
     """Seconds and outcomes of an attack by the package in `tree`, on one thread, after the warm-up."""
     own = {name: getattr(task.p, name) for name in ("dataset", "resources", "attack")}
     told = [[e.position, e.id, e.text, e.label] for e in examples]
-    given = {"parameters": own, "variant": task.variant, "folder": str(task.model), "examples": told, "warm_up": WARM_UP}
+    given = {
+        "parameters": own,
+        "variant": task.variant,
+        "folder": str(task.model),
+        "examples": told,
+        "warm_up": WARM_UP,
+    }
     env = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "QRSUPPORT_CACHE": str(cache)}
     done = subprocess.run([sys.executable, "-c", BEGUN], check=True, cwd=tree, env=env, input=json.dumps(given),
                           stdout=subprocess.PIPE, text=True)  # fmt: skip
@@ -124,15 +130,21 @@ def main() -> None:
     p = bench.parameters(config.make())
     found = {"machine": fine_tuning.hardware(), "date": datetime.date.today().isoformat(), "model": MODEL, "dataset": p.dataset,
              "resources": p.resources, "commits": {side: waits.commit(tree) for side, tree in trees.items()}, "rows": []}  # fmt: skip
-    with tempfile.TemporaryDirectory() as older:
-        caches = {"before": Path(older), "now": offline.cache_dir()}
+    with tempfile.TemporaryDirectory() as place:  # so that no side has a sentence encoder that was fetched
+        caches = {side: Path(place, side) for side in trees}
         for attack, n in tqdm(EXAMPLES.items(), desc="search"):
             for variant in VARIANTS:
                 task, _ = bench.setting(p, bench.Case(MODEL, variant, attack, "", 0, 0))
                 examples = bench.sample(task, n + WARM_UP)
                 spent = functions(task, examples)
                 most = [[name, round(seconds / spent.total(), 4)] for name, seconds in spent.most_common(MOST)]
-                row = {"name": f"{attack} on {variant}", "attack": attack, "variant": variant, "examples": n, "functions": most}
+                row = {
+                    "name": f"{attack} on {variant}",
+                    "attack": attack,
+                    "variant": variant,
+                    "examples": n,
+                    "functions": most,
+                }
                 found["rows"].append(row | beside(task, examples, trees, caches))
                 store.write_json(project.folder() / "book" / "results" / "search.json", found)
     tables.print_table(tables.searches(found))
