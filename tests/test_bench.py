@@ -119,6 +119,7 @@ def test_searches_have_no_ratio_where_an_outcome_differs_and_functions_a_share_o
     ]
     found = {"commits": {"before": "abc", "now": "def"}, "rows": rows}
     assert list(tables.searches(found)["times as fast"]) == ["2.00", "none: outcomes differ"]
+    assert tables.searches_said(found).startswith("3 of 6 attacks") and "2.00 to 2.00 times" in tables.searches_said(found)
     shown = tables.functions(found, "fp32", most=1).set_index("function")
     assert shown.loc["f"].tolist() == ["75.0 %", "0.0 %"] and shown.loc["all others"].tolist() == ["25.0 %", "100.0 %"]
 

@@ -244,6 +244,18 @@ def searches(found: dict) -> pd.DataFrame:
     return timed.rename(columns={"what": "attack"}).assign(examples=[row["examples"] for row in found["rows"]])
 
 
+def searches_said(found: dict) -> str:
+    """How many attacked examples ended alike in both checkouts of `make search`, and between which ratios the times lie."""
+    rows = [row for row in found["rows"] if "before" in row]
+    if not rows:
+        return "No older checkout was timed."
+    alike, ratios = (row["examples"] for row in rows if row["identical"]), [row["before"][0] / row["now"][0] for row in rows]
+    return (
+        f"{sum(alike)} of {sum(row['examples'] for row in rows)} attacks are in comparisons whose every text and query count is equal. "
+        f"The engine is {min(ratios):.2f} to {max(ratios):.2f} times as fast as at {found['commits']['before']}."
+    )
+
+
 def functions(found: dict, variant: str, most: int = 10) -> pd.DataFrame:
     """The share of the time that each attack on a variant spends inside a function, those first that take most of any attack."""
     shares = {row["attack"]: dict(row["functions"]) for row in found["rows"] if row["variant"] == variant}

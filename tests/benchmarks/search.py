@@ -32,6 +32,8 @@ WARM_UP = 2
 TURNS = 2
 COMPILED, RUNTIME = "~", f"{os.sep}onnxruntime{os.sep}"
 """What a profile calls the file of a compiled function; the folder of ONNX Runtime's own Python."""
+SHOWN = 3
+"""Parts of a path that are shown whole."""
 MOST = 40
 """Functions of an attack that are written down."""
 BEGUN = """
@@ -112,11 +114,12 @@ def inside(stats: dict) -> Counter:
 
 
 def place(file: str) -> str:
-    """A module's file from its package on."""
+    """A module's file from its package on, without the folders between where there are several."""
     parts = Path(file).parts
     for start in ("site-packages", project.folder().name):
         if start in parts:
-            return "/".join(parts[len(parts) - parts[::-1].index(start) :])
+            parts = parts[len(parts) - parts[::-1].index(start) :]
+            return "/".join(parts if len(parts) <= SHOWN else (parts[0], "…", parts[-1]))
     return "/".join(parts[-2:])
 
 
