@@ -12,11 +12,13 @@ import sys
 import threading
 from pathlib import Path
 
+import pandas
 import pytest
 import yaml
 
 from qrsupport.book import launch, publish
 from qrsupport.errors import BadParameter, ChapterFailed, MissingResource
+from qrsupport.report import tables
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = {
@@ -102,6 +104,11 @@ def test_a_browser_that_fails_leaves_the_last_pdf(script, tmp_path, monkeypatch)
 def test_what_is_folded_is_printed():
     page = publish.printable("<head></head><details class='a'><details open><details class=\"admonition-open\">")
     assert page.count("<details open") == 3
+
+
+def test_long_tables_stay_folded_on_paper():
+    few, many = (tables.table(pandas.DataFrame({"x": range(12 + n)}))._repr_html_() for n in (publish.ROWS, publish.ROWS + 1))
+    assert "<details open" in publish.printable(few) and publish.printable(many) == many
 
 
 class Answers(http.server.BaseHTTPRequestHandler):

@@ -18,6 +18,8 @@ from ..errors import ChapterFailed, MissingResource
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 600
 """Longest time that a browser may print."""
+ROWS = 40
+"""Most rows beyond those in sight that a table has on paper too."""
 SETTLE = 60_000
 """Milliseconds of the page's own clock in which its scripts set formulas before it is printed; passes faster than ours."""
 
@@ -106,7 +108,7 @@ def pdf(say: Callable[[str], None] = print) -> Path:
     Raises MissingResource without a browser or before `make book`, ChapterFailed with what jupyter-book or the browser said.
     """
     program, root = browser(), staged()
-    say("building one page of the whole book; its results are computed anew, in a minute or a few")
+    say("building one page of the whole book, in a minute or a few")
     out, done = _build("singlehtml")
     made = out / "_build" / "singlehtml"
     page = made / f"{_root(root)}.html"
@@ -126,8 +128,14 @@ def _root(folder: Path) -> str:
 
 
 def printable(page: str) -> str:
-    """A page with everything folded opened; book/_static/print.css says how it lies on paper."""
-    return re.sub(r"<details(?![^>]*\sopen\b)", "<details open", page)
+    """A page with what is folded opened, but for more than `ROWS` further rows of a table; book/_static/print.css says how it
+    lies on paper."""
+
+    def opened(found: re.Match) -> str:
+        rows = re.search(r"data-rows='(\d+)'", found[0])
+        return found[0] if rows and int(rows[1]) > ROWS else found[0].replace("<details", "<details open", 1)
+
+    return re.sub(r"<details(?![^>]*\sopen\b)[^>]*>", opened, page)
 
 
 def _printed(program: str, page: Path) -> bytes:

@@ -106,7 +106,7 @@ def table(df: pd.DataFrame, caption: str = "", most: int = MOST, keys: Iterable[
     cut = most if 0 < most < len(rows) else len(rows)
     page = _grid(names, rows[:cut], shown)
     if rest := rows[cut:]:
-        page += f"<details><summary>{_count(len(rest))} of {len(rows):,}</summary>{_grid(names, rest, shown)}</details>"
+        page += f"<details data-rows='{len(rest)}'><summary>{_count(len(rest))} of {len(rows):,}</summary>{_grid(names, rest, shown)}</details>"
     whole = ". ".join(filter(None, (caption, backbones(df))))
     return Html(captioned(page, title), f"{visible(whole)}\n{plain(df)}" if whole else plain(df))
 
