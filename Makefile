@@ -7,7 +7,7 @@
 # make test    the environment, all tests, in two processes (JOBS); ARGS='-m "not slow"' leaves the long ones out
 # make cluster-test   the same jobs through a SLURM of one node that it starts and stops; as root, needs slurm-wlm and munge
 # make grid-dry-run   what `make book` would do: jobs, then queries, hours and gigabytes; starts nothing
-# make bench   how much faster the engine is than TextAttack; writes _build/bench.json (a quarter of an hour, quiet)
+# make bench   how much faster the engine is than TextAttack; writes _build/bench.json (half an hour, quiet)
 # make kept           what kept answers save; writes book/results/kept.json (minutes, quiet)
 # make search         where an attack spends its time; ARGS="--before FOLDER"; writes book/results/search.json (ten minutes, quiet)
 # make waits          what people wait for; ARGS="--before FOLDER --long"; writes book/results/waits.json (minutes, quiet)
