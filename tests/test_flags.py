@@ -31,6 +31,7 @@ INSIDE = {
     ("book.mathml", "SkipNode"),  # how a visitor of docutils says that a node is done
     ("quantization.classifiers", "ValueError"),  # by _members itself, which names the file
     ("records", "TypeError"),  # by from_line itself, which names the line
+    ("cli", "KeyboardInterrupt"),  # by __main__, which says that the run was stopped
     ("offline", "OSError"),  # to a socket's caller, as the system refuses
     ("__init__", "AttributeError"),  # how Python learns that a module lacks a name
     ("offline", "AttributeError"),  # how Python learns that a module lacks a name
