@@ -113,7 +113,7 @@ def device(pairs, texts, searches, out):
     given = {name: config.parse(name, text) for name, text in pairs}
     from . import store
     from .experiments import device
-    from .report import tables
+    from .report import engine, tables
     from .training import fine_tuning
 
     p = config.make(**given)
@@ -123,10 +123,10 @@ def device(pairs, texts, searches, out):
     found = device.compare(p, texts) | {"searches": [row for one in searches for row in device.searches(p, *one)]}
     if out:
         store.write_json(out, found)
-    tables.print_table(tables.device_rows(found))
-    tables.print_table(tables.device_speed(found))
+    tables.print_table(engine.device_rows(found))
+    tables.print_table(engine.device_speed(found))
     if searches:
-        tables.print_table(tables.device_searches(found))
+        tables.print_table(engine.device_searches(found))
 
 
 @cli.command()

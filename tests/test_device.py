@@ -19,7 +19,7 @@ from qrsupport.data import datasets
 from qrsupport.errors import CannotRun, UnknownName
 from qrsupport.experiments import device
 from qrsupport.quantization import batching, classifiers, emulate, on_torch, victim
-from qrsupport.report import tables
+from qrsupport.report import engine
 from qrsupport.training import fine_tuning
 
 FLOATS = ("fp32", "noise-1", "fp32-shifted", "activation-noise-1", "int8-emulated", "w4", "a4", "w8a8")
@@ -190,21 +190,21 @@ def test_a_search_ends_on_the_other_device_as_on_the_cpu(tiny, as_if_a_gpu):
     assert [row["same"] for row in rows] == [None, 6, None, 6] and {row["examples"] for row in rows} == {6}
     assert all(row["seconds"] > 0 for row in rows) and rows[0]["queries"] == rows[1]["queries"] > 6
     found = {"searches": [row | {"seconds": 3.0 * (1 + (row["device"] == "cpu"))} for row in rows]}
-    shown = tables.device_searches(found)
+    shown = engine.device_searches(found)
     assert list(shown["ended as on the CPU"]) == ["", "6", "", "6"] and shown["seconds an example"][0] == "1"
-    said = tables.device_searched(found)
+    said = engine.device_searched(found)
     assert "The attack textfooler takes 2 times as long on fp32 (cpu) as on fp32 (cuda); 6 of 6 examples end the same." in said
 
 
 def test_the_page_says_what_was_compared(tiny):
     found = device.compare(tiny, 60, progress=False)
-    rows = tables.device_rows(found)
+    rows = engine.device_rows(found)
     assert list(rows["compared"]) == ["int8-dynamic on cpu, int8-emulated on cpu", "fp32 on cpu, int8-dynamic on cpu"]
     assert set(rows["n"]) == {60} and rows["largest difference"][0] == "0"
-    said = tables.device_said(found)
+    said = engine.device_said(found)
     assert "Of 60 texts 0 get another label" in said and "the same to the last bit" in said and "no part" in said
     emulated = next(row for row in found["agreement"] if row["other"][0] == "int8-emulated")
-    said = tables.device_said(found | {"device": "GPU 9", "agreement": [emulated | {"labels": 3, "largest": 0.291}]})
+    said = engine.device_said(found | {"device": "GPU 9", "agreement": [emulated | {"labels": 3, "largest": 0.291}]})
     assert "Of 60 texts 3 get another label" in said and "differ by at most 0.29" in said and "The GPU is GPU 9" in said
 
 

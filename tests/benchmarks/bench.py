@@ -25,7 +25,7 @@ from qrsupport.book import foot
 from qrsupport.data import datasets
 from qrsupport.quantization import classifiers
 from qrsupport.records import Record
-from qrsupport.report import tables
+from qrsupport.report import engine, tables
 from qrsupport.training import fine_tuning
 
 ROUNDS = 2
@@ -277,9 +277,9 @@ def main() -> None:
     file = project.folder() / "_build" / "bench.json"
     config.settle_places()
     found = bench(config.make(backbone="bert-small"), file, parser.parse_args().only)
-    tables.print_table(tables.bench_rows(found))
+    tables.print_table(engine.bench_rows(found))
     if "steps" in found:
-        tables.print_table(tables.bench_steps(found))
+        tables.print_table(engine.bench_steps(found))
     print(file)
 
 

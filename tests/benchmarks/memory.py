@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from qrsupport import config, project, store
 from qrsupport.attacks import tasks, workers
-from qrsupport.report import tables
+from qrsupport.report import engine, tables
 
 MODELS = ("minilm-l6", "mpnet-base")
 VARIANTS = ("fp32", "int8-dynamic")
@@ -78,7 +78,7 @@ def main() -> None:
             task, _ = bench.setting(p, bench.Case(model, variant, "textfooler", "", 0, 0))
             found["rows"].append({"model": model, "variant": variant} | measure(task.model, trees))
             store.write_json(project.folder() / "book" / "results" / "memory.json", found)
-    tables.print_table(tables.memory(found))
+    tables.print_table(engine.memory(found))
 
 
 if __name__ == "__main__":

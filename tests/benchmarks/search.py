@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from qrsupport import config, project, store
 from qrsupport.attacks import one_example, tasks
-from qrsupport.report import tables
+from qrsupport.report import engine, tables
 from qrsupport.training import fine_tuning
 
 MODEL = "minilm-l6"
@@ -32,6 +32,8 @@ WARM_UP = 2
 TURNS = 2
 COMPILED, RUNTIME = "~", f"{os.sep}onnxruntime{os.sep}"
 """What a profile calls the file of a compiled function; the folder of ONNX Runtime's own Python."""
+HOME = Path(one_example.__file__).parents[2]
+"""Where this package lies."""
 SHOWN = 3
 """Parts of a path that are shown whole."""
 MOST = 40
@@ -115,12 +117,10 @@ def inside(stats: dict) -> Counter:
 
 def place(file: str) -> str:
     """A module's file from its package on, without the folders between where there are several."""
-    parts = Path(file).parts
-    for start in ("site-packages", project.folder().name):
-        if start in parts:
-            parts = parts[len(parts) - parts[::-1].index(start) :]
-            return "/".join(parts if len(parts) <= SHOWN else (parts[0], "…", parts[-1]))
-    return "/".join(parts[-2:])
+    path = Path(file)
+    home = next((folder for folder in path.parents if folder.name == "site-packages"), HOME)
+    parts = path.relative_to(home).parts if path.is_relative_to(home) else path.parts[-2:]
+    return "/".join(parts if len(parts) <= SHOWN else (parts[0], "…", parts[-1]))
 
 
 def main() -> None:
@@ -150,9 +150,9 @@ def main() -> None:
                 }
                 found["rows"].append(row | beside(task, examples, trees, caches))
                 store.write_json(project.folder() / "book" / "results" / "search.json", found)
-    tables.print_table(tables.searches(found))
+    tables.print_table(engine.searches(found))
     for variant in VARIANTS:
-        tables.print_table(tables.functions(found, variant))
+        tables.print_table(engine.functions(found, variant))
 
 
 if __name__ == "__main__":

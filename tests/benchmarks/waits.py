@@ -19,7 +19,7 @@ from typing import NamedTuple
 from tqdm.auto import tqdm
 
 from qrsupport import project, store
-from qrsupport.report import tables
+from qrsupport.report import engine, tables
 from qrsupport.training import fine_tuning
 
 TURNS = 3
@@ -104,7 +104,7 @@ def main() -> None:
     for waits in tqdm([*CHAINS, *(LONG if given.long else ())], desc="waits"):
         found["rows"] += measure(waits, trees, 1 if waits in LONG else TURNS)
         store.write_json(file, found)
-    tables.print_table(tables.waits(found))
+    tables.print_table(engine.waits(found))
     print(file)
 
 
