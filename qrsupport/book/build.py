@@ -39,8 +39,9 @@ def pages() -> list[str]:
     return sorted(str(f) for f in found)
 
 
-def stage(executed: list[Path]) -> Path:
-    """A folder with the sources of the site in which executed copies stand for the templates, and are not run again."""
+def stage(executed: list[Path], outputs: Path) -> Path:
+    """A folder with the sources of the site in which executed copies stand for the templates, and are not run again; what
+    other pages show is kept in `outputs`."""
     root, folder = project.sources(), project.folder() / "_build" / "site-src"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "book", folder / "book")
@@ -51,8 +52,8 @@ def stage(executed: list[Path]) -> Path:
         source = next((f for f in executed if f.name.startswith(template.stem)), template)
         (folder / "nbs" / template.name).write_text(published(source, settings), "utf-8")
     for page in (f for f in (folder / "book").rglob("*.md") if RUNS_NOW in f.read_text("utf-8")):
-        page.write_text(page.read_text("utf-8") + foot.text(kept.about(page)), "utf-8")
-    settings["execute"] |= {"execute_notebooks": "cache", "cache": str(kept.folder()), "exclude_patterns": ["nbs/*"]}
+        page.write_text(page.read_text("utf-8") + foot.text(kept.about(page, outputs)), "utf-8")
+    settings["execute"] |= {"execute_notebooks": "cache", "cache": str(outputs), "exclude_patterns": ["nbs/*"]}
     (folder / "_config.yml").write_text(yaml.safe_dump(launch.buttons(settings)), "utf-8")
     return folder
 
@@ -83,9 +84,8 @@ def site(executed: list[Path]) -> Path:
 
     Raises ChapterFailed with what jupyter-book said if it warns or fails.
     """
-    root = project.folder()
-    kept.begin()
-    folder = stage([Path(f) for f in executed])
+    root, outputs = project.folder(), kept.begin()
+    folder = stage([Path(f) for f in executed], outputs)
     command = [sys.executable, "-m", "qrsupport.book.parallel", str(joblib.cpu_count()), "build", str(folder),
                "--path-output", str(root), "-W", "-n", "--keep-going", "--all"]  # fmt: skip
     done = subprocess.run(
@@ -94,7 +94,7 @@ def site(executed: list[Path]) -> Path:
     store.write_text(root / "_build" / "site.log", done.stdout)
     if done.returncode:
         raise ChapterFailed(f"the site could not be built (all of it in _build/site.log):\n{done.stdout[-3000:]}")
-    kept.end()
+    kept.end(outputs)
     return root / "_build" / "html" / "index.html"
 
 

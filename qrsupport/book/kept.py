@@ -1,7 +1,7 @@
 """What pages of results showed, kept between builds of the site: a page runs again only when what it is made from has changed.
 
 jupyter-cache holds the outputs and knows a page again by its code.  All else that they come from names the folder:
-the package, the libraries, the book's records, the weights at hand.  A page that reads the run's records says
+the package, the installed libraries, the CPU, the book's records, the weights at hand.  A page that reads the run's records says
 `execution_mode: force` at its head.
 """
 
@@ -9,12 +9,13 @@ import hashlib
 import json
 import re
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 from jupyter_cache import get_cache
 
 from .. import project, store
-from ..training import pretrained
+from ..training import fine_tuning, pretrained
 from . import chapters, foot
 
 WHOLE = "whole"
@@ -25,16 +26,17 @@ CELL = re.compile(r"^```\{code-cell\}.*?^```$", re.DOTALL | re.MULTILINE)
 
 def folder() -> Path:
     """The folder of outputs made from what is there now."""
-    root = project.sources()
-    others = [f for f in sorted((root / "book").rglob("*")) if f.is_file() and f.suffix != ".md"]
-    files = [*chapters.sources(), root / "requirements.lock", *others]
+    others = [f for f in sorted((project.sources() / "book").rglob("*")) if f.is_file() and f.suffix != ".md"]
+    files = [[str(f), store.sha256(f)] for f in (*chapters.sources(), *others)]
+    libraries = sorted(f"{found.name} {found.version}" for found in metadata.distributions())
     weights = [name for name in sorted(pretrained.SOURCES) if pretrained.at_hand(name)]
-    found = hashlib.sha256(json.dumps([[str(f), store.sha256(f)] for f in files] + weights).encode())
-    return project.folder() / "_build" / "pages" / found.hexdigest()[:12]
+    made_from = json.dumps([files, libraries, weights, fine_tuning.hardware()])
+    return project.folder() / "_build" / "pages" / hashlib.sha256(made_from.encode()).hexdigest()[:12]
 
 
-def begin() -> None:
-    """Removes what was made from something else, and what a build that was stopped may have left in parts."""
+def begin() -> Path:
+    """The folder for a build, `folder()`, without what was made from something else, and without what a build that was stopped
+    may have left in parts."""
     own = folder()
     for other in own.parent.glob("*"):
         if other != own or not (other / WHOLE).exists():
@@ -42,18 +44,19 @@ def begin() -> None:
     own.mkdir(parents=True, exist_ok=True)
     (own / WHOLE).unlink(missing_ok=True)
     get_cache(own).db.dispose()  # the tables are made once, before several processes read pages
+    return own
 
 
-def end() -> None:
-    """Says that the build came to its end, so that the next one may take what it left."""
-    store.write_text(folder() / WHOLE, "")
+def end(own: Path) -> None:
+    """Says that the build with a folder of `begin` came to its end, so that the next one may take what it left."""
+    store.write_text(own / WHOLE, "")
 
 
-def about(page: Path) -> dict:
-    """`foot.about()` of the build that runs, or ran, the code of a page."""
+def about(page: Path, own: Path) -> dict:
+    """`foot.about()` of the build that runs, or ran, the code of a page, whose outputs lie in a folder of `begin`."""
     text = page.read_text("utf-8")
     code = hashlib.sha256("\n".join(CELL.findall(text)).encode()).hexdigest()[:12]
-    file = folder() / f"{code}.json"
+    file = own / f"{code}.json"
     if FORCED in text:
         return foot.about()
     if not file.exists():
