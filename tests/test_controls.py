@@ -217,6 +217,14 @@ def test_the_answer_of_a_matched_control_is_the_texts_own(tiny, name):
     assert np.array_equal(model(texts), np.concatenate([model([text]) for text in texts]))
 
 
+@pytest.mark.parametrize("power", [0.7, 1, 1.3, 1.8, 1.86, 1.9, 1.95, 1.98, 2, 2.2, 4])
+@pytest.mark.parametrize("target", [0.02, 0.37, 0.525, 3])
+def test_a_size_is_found_however_fast_logits_move(power, target):
+    scale, achieved = controls.size(lambda scale: 0.229 * scale**power, target)
+    assert achieved == 0.229 * scale**power == pytest.approx(target, rel=controls.TOLERANCE)
+    assert controls.size(lambda scale: min(0.229 * scale**power, 0.9 * target), target) is None
+
+
 @pytest.mark.slow
 def test_noise_without_a_movement_to_match_is_refused(tiny, tmp_path):
     fp32, int8 = (pipeline.variant(tiny, name) for name in ("fp32", "int8-dynamic"))

@@ -24,6 +24,8 @@ SAMPLE = 128
 TOLERANCE = 0.005
 """By what share the movement of the logits may miss int8's."""
 STEPS = 40
+PROPORTIONAL = 20
+"""Steps after which the search for a size only halves its bracket."""
 LEVELS = 255
 DRIFT = (
     ("ReduceMin", ("x",), "min"), ("Min", ("min", "noise/zero"), "low"),
@@ -166,8 +168,7 @@ def centred(logits: np.ndarray) -> np.ndarray:
 def fit(pair: Pair, room: Path, made: Callable) -> dict:
     """Writes to `room` the ONNX model `made(scale)` at the scale at which logits move as much as int8's.
 
-    `room` holds all else that a variant's folder does.  The scale is searched by false position
-    within a bracket, with the same draw at every step.  Returns `scale`, `target` and `achieved`
+    `room` holds all else that a variant's folder does.  `size` finds the scale, with the same draw at every step.  Returns `scale`, `target` and `achieved`
     (root mean squares of the difference to fp32's logits on the pair's texts), `centred`: both of
     `centred` logits.  Raises BadCheckpoint if int8 moves no logit, or if no scale comes within
     `TOLERANCE` of its movement.
@@ -175,21 +176,38 @@ def fit(pair: Pair, room: Path, made: Callable) -> dict:
     import onnx
 
     before, target = pair.logits[0], movement(*pair.logits)
-    shared = movement(*centred(pair.logits))
-    low, high, scale = 0.0, math.inf, 1.0
-    for _ in range(STEPS if target else 0):
+    both = [movement(*centred(pair.logits))]
+
+    def moved(scale: float) -> float:
         onnx.save(made(scale), room / "model.onnx")
         logits = victim.Victim(room)(pair.texts).astype(np.float64)
-        achieved = movement(logits, before)
+        both[1:] = [movement(centred(logits), centred(before))]
+        return movement(logits, before)
+
+    found = size(moved, target) if target else None
+    if found is None:
+        raise BadCheckpoint(
+            f"no size of noise moves the logits of {pair.fp32} by {target:.3g}, as {pair.int8} does; delete both and rerun"
+        )
+    return {"scale": found[0], "target": target, "achieved": found[1], "centred": both}
+
+
+def size(moved: Callable[[float], float], target: float) -> tuple[float, float] | None:
+    """The first scale found whose `moved(scale)` comes within `TOLERANCE` of `target`, and what it moves; None: no scale.
+
+    Logits move nearly in proportion to noise, so the search is by false position within a bracket.
+    Where they move nearly as its square, that goes round in a circle: after `PROPORTIONAL` steps the bracket is halved.
+    """
+    low, high, scale = 0.0, math.inf, 1.0
+    for step in range(STEPS):
+        achieved = moved(scale)
         if abs(achieved - target) <= TOLERANCE * target:
-            both = [shared, movement(centred(logits), centred(before))]
-            return {"scale": scale, "target": target, "achieved": achieved, "centred": both}
+            return scale, achieved
         low, high = (scale, high) if achieved < target else (low, scale)
-        guess = scale * target / max(achieved, target / 100)  # logits move nearly in proportion
-        scale = guess if low < guess < high else (low + high) / 2
-    raise BadCheckpoint(
-        f"no size of noise moves the logits of {pair.fp32} by {target:.3g}, as {pair.int8} does; delete both and rerun"
-    )
+        guess = scale * target / max(achieved, target / 100)
+        halved = math.isfinite(high) and step >= PROPORTIONAL
+        scale = guess if low < guess < high and not halved else (low + high) / 2
+    return None
 
 
 def logit_noise(pair: Pair, room: Path, draw: int) -> dict:
