@@ -88,9 +88,19 @@ def test_the_verdict_in_words(rows):
 
 def test_the_answer_has_three_parts_or_says_what_it_lacks(rows):
     said = words.answer(findings.main(rows), (1, 26), 200)
-    assert len(said) == 3 and said[0].startswith(words.ANSWERS["robust"]) and "1 of the plan's 26 units, on the data mr of mr, sst2" in said[0]
+    assert len(said) == 3 and said[0].startswith(words.ANSWERS["robust"]) and "1 of the plan's 26 units that bear on it, on the data mr of mr" in said[0]
     assert "reports +18.68 %" in said[1] and "+50.0 points" in said[2] and "(H1: for)" in said[2]
     assert words.answer(rows.iloc[:0], (0, 26)) == [words.ANSWERS["missing"]]
+
+
+def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
+    other = rows.assign(backbone="mpnet-base")
+    (said,) = words.apart(other[other["seed"] == 0], 200)
+    assert said.startswith("Not part of that verdict, `mpnet-base` on mr (1 seed, ") and "gains +50.0 points" in said
+    assert " beyond the mean of such noise; its clean accuracy differs by " in said
+    pair = other[other["variant"].isin(["fp32", "int8-dynamic"]) & (other["kind"] != "transfer")]
+    assert "not yet set beside such noise" in words.apart(pair, 200)[0] and words.apart(pair.iloc[:0]) == []
+    assert "; beside noise: no record yet" in words.lines(findings.all_of(pair, 200))
 
 
 def test_the_readme_gives_the_answer_of_the_published_records():

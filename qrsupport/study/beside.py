@@ -18,8 +18,15 @@ DRAWS = 2_000
 @lru_cache(1)
 def rows() -> pd.DataFrame:
     """The published rows on which the study's verdict rests."""
-    units = [unit.name for unit in plan_file.read().units if not unit.blind]
-    return findings.main(read.load(project.sources() / read.FOLDER, units))
+    return findings.main(_published(blind=False))
+
+
+def _published(blind: bool) -> pd.DataFrame:
+    return read.load(project.sources() / read.FOLDER, _units(blind))
+
+
+def _units(blind: bool) -> list[str]:
+    return [unit.name for unit in plan_file.read().units if unit.blind == blind]
 
 
 def direct(variant: str, against: str = "fp32") -> str:
@@ -47,8 +54,9 @@ def widths() -> str:
 
 def answer() -> list[str]:
     """The study's answer, part by part, as the front page and the README give it."""
-    units = status.whole(status.status(plan_file.read(), project.sources() / read.FOLDER))
-    return words.answer(rows(), units)
+    found = status.status(plan_file.read(), project.sources() / read.FOLDER)
+    units = status.whole(found[found["unit"].isin(_units(blind=False))])
+    return [*words.answer(rows(), units), *words.apart(_published(blind=True))]
 
 
 def _said(what: str, found: dict) -> str:

@@ -47,7 +47,8 @@ class Finding:
     def said(self) -> str:
         """One sentence with the numbers."""
         if self.verdict == MISSING:
-            return f"{self.name}: {self.what}: no record yet."
+            there = "" if np.isnan(self.gain["gain"]) else f"{interval(self.gain)}; beside noise: "
+            return f"{self.name}: {self.what}: {there}no record yet."
         beside = f"; {interval(self.excess)} beyond the mean of the noise controls" if self.excess else ""
         test = "" if self.p is None else f" (permutation test against noise: p {p_value(self.p)})"
         places = f"{self.gain['places']} data set{'s' if self.gain['places'] > 1 else ''}"

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from .. import catalog
-from ..analysis import gains, paper_claims, sweep
+from ..analysis import gains, outcomes, paper_claims, sweep
 from ..report.tables import percent
 from . import findings
 from .findings import AGAINST, FOR, LEVEL, Finding, interval
@@ -33,7 +33,7 @@ def verdict(found: list[Finding]) -> str:
 def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> list[str]:
     """The book's answer in three parts, from the main rows; one sentence where the verdict lacks records.
 
-    `units`: how many of the planned units are published whole, and how many are planned.
+    `units`: how many of the planned units that bear on it are published whole, and how many are planned.
     """
     found = findings.all_of(rows, n)
     answer, moved = findings.verdict(found), replayed(rows, n)
@@ -44,12 +44,29 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
     own, suite = found[:2]
     beyond = f", and {interval(own.excess)} beyond the mean of such noise" if own.excess else ""
     return [
-        f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units, on the data "
-        f"{', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
+        f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units that bear on it, "
+        f"on the data {', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
         f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
         f"Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
         f"far it gains {interval(suite.gain)} (H2: {suite.verdict}).",
     ]
+
+
+def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
+    """What the models that were not looked at first say of the direct gain, one sentence a data set and backbone."""
+    said = []
+    for (dataset, backbone), part in rows.groupby(["dataset", "backbone"], sort=False):
+        own, clean = findings.direct(part, n), gains.pooled(outcomes.clean(part), findings.VARIANT, findings.SOURCE, n)
+        if own.gain["places"]:
+            beyond = "not yet set beside such noise"
+            if own.excess and own.excess["places"]:
+                beyond = f"and {interval(own.excess)} beyond the mean of such noise"
+            said.append(
+                f"Not part of that verdict, `{backbone}` on {dataset} ({own.gain['seeds']} seed, {own.gain['n']} examples): attacked "
+                f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; its clean accuracy differs by "
+                f"{interval(clean)}."
+            )
+    return said
 
 
 def replayed(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
