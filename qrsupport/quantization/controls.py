@@ -168,10 +168,10 @@ def centred(logits: np.ndarray) -> np.ndarray:
 def fit(pair: Pair, room: Path, made: Callable) -> dict:
     """Writes to `room` the ONNX model `made(scale)` at the scale at which logits move as much as int8's.
 
-    `room` holds all else that a variant's folder does.  `size` finds the scale, with the same draw at every step.  Returns `scale`, `target` and `achieved`
-    (root mean squares of the difference to fp32's logits on the pair's texts), `centred`: both of
-    `centred` logits.  Raises BadCheckpoint if int8 moves no logit, or if no scale comes within
-    `TOLERANCE` of its movement.
+    `room` holds all else that a variant's folder does.  `size` finds the scale, with the same draw
+    at every step.  Returns `scale`, `target` and `achieved` (root mean squares of the difference to
+    fp32's logits on the pair's texts), `centred`: both of `centred` logits.  Raises BadCheckpoint if
+    int8 moves no logit, or if no scale comes within `TOLERANCE` of its movement.
     """
     import onnx
 

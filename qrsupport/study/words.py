@@ -61,8 +61,9 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             beyond = "not yet set beside such noise"
             if own.excess and own.excess["places"]:
                 beyond = f"and {interval(own.excess)} beyond the mean of such noise"
+            seeds = f"{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
             said.append(
-                f"Not part of that verdict, `{backbone}` on {dataset} ({own.gain['seeds']} seed, {own.gain['n']} examples): attacked "
+                f"Not part of that verdict, `{backbone}` on {dataset} ({seeds}, {own.gain['n']} examples): attacked "
                 f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; its clean accuracy differs by "
                 f"{interval(clean)}."
             )
