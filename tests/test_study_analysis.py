@@ -155,6 +155,16 @@ def test_worst_case_leaves_out_errors_and_models_without_all_variants():
     assert len(outcomes.worst_case(rows, ["fp32", "noise-1"])) == 0
 
 
+def test_worst_case_of_a_model_without_the_whole_core_is_that_of_the_pair():
+    pair = direct("fp32", "FFS") + direct("int8-dynamic", "FSF")
+    rows = pd.concat([frame(pair), frame(pair + direct("noise-1", "FFF")).assign(seed=1)], ignore_index=True)
+    found = outcomes.worst_case(rows, ["fp32", "int8-dynamic", "noise-1"], ["fp32", "int8-dynamic"])
+    assert found.groupby("seed")["variant"].unique().map(list).tolist() == [
+        ["fp32", "int8-dynamic"],
+        ["fp32", "int8-dynamic", "noise-1"],
+    ]
+
+
 def test_recovery_and_one_sided_tests_by_hand():
     rows = frame(
         direct("fp32", "SSSSS") + transfer("fp32", "int8-dynamic", "11110") + transfer("fp32", "noise-1", "00010")

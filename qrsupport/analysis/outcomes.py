@@ -49,16 +49,19 @@ def average(found: pd.DataFrame, names: list[str], name: str) -> pd.DataFrame:
     return pd.concat([found, mean.assign(variant=name)[OUTCOME]], ignore_index=True)
 
 
-def worst_case(rows: pd.DataFrame, variants: list[str]) -> pd.DataFrame:
+def worst_case(rows: pd.DataFrame, variants: list[str], least: list[str] | None = None) -> pd.DataFrame:
     """The suite: an example is right for a variant only if no attack wins it.
 
     The suite holds every attack that was made on all of `variants` (one that ranks words by a
     variant is not made on that one, whose own ranking it is), and every adversarial set that was
     replayed on all of them.  Its examples are those that all its parts attacked without an error,
-    so that each variant faces the same attacks on the same examples.  Models without all of
-    `variants` are left out.
+    so that each variant faces the same attacks on the same examples.  Of a model without all of
+    `variants` it is the suite of `least`; a model without these either is left out.
     """
-    found = [_suite(part, variants).assign(**dict(zip(MODEL, key, strict=True))) for key, part in rows.groupby(MODEL)]
+    found = []
+    for key, part in rows.groupby(MODEL):
+        names = variants if set(variants) <= set(part.loc[part["kind"] == "direct", "variant"]) else least or variants
+        found.append(_suite(part, names).assign(**dict(zip(MODEL, key, strict=True))))
     whole = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=OUTCOME)
     return whole[OUTCOME]
 

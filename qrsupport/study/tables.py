@@ -32,7 +32,7 @@ def direct_gains(rows: pd.DataFrame, variants: list[str] | None = None, n: int =
 
 def worst_cases(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
     """Accuracy over the suite, and the gain over fp32."""
-    found = outcomes.worst_case(rows, findings.CORE)
+    found = findings.suite(rows)
     if not len(found):
         return table(pd.DataFrame(columns=[*PLACE, "variant", "accuracy over the suite"]), "Worst case over the suite")
     df = gains.table(found, findings.CORE[1:], n=n)
