@@ -133,7 +133,7 @@ BACKBONES = {
 INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
 ADVERSARIAL_OPTIONS = ("adversarial_attack", "adversarial_examples", "resources")
 STATIC = ("calibration_examples",)
-EMULATED = "int8-emulated"
+EMULATED, SATURATING = "int8-emulated", "int8-saturating"
 LOWEST_BITS, HIGHEST_BITS = 2, 16
 BITS = (2, 3, 4, 5, 6, 7, 8, 16)
 SWEEP: dict[str, tuple[int | None, int | None]] = (
@@ -155,6 +155,7 @@ def _ladder() -> dict[str, VariantEntry]:
 
     return (
         rung(EMULATED, "int8-dynamic in 32-bit floats, one activation range a text: batched, and on GPUs", INT8_OPTIONS)
+        | rung(SATURATING, "int8-dynamic as the fastest kernel of an x86 CPU without VNNI answers, on any CPU", INT8_OPTIONS)
         | rung("int8-dynamic-channel", "8-bit dynamic, one weight scale per output channel")
         | rung("int8-dynamic-unsigned", "8-bit dynamic, unsigned weights")
         | rung("int8-dynamic-reduced", "8-bit dynamic, 7-bit weights")
@@ -236,9 +237,9 @@ VARIANTS = (
 
 def execution(variant: str) -> str:
     """How a variant is executed, as its records say: "kernel", "simulated" where a width has none (or a member's), or
-    "emulated" where floats stand for the kernel's integers."""
+    "emulated" where another kernel's integers are computed otherwise."""
     entry = VARIANTS[variant]
-    if entry.precision == EMULATED:
+    if entry.precision in (EMULATED, SATURATING):
         return "emulated"
     return "simulated" if entry.simulated or "simulated" in map(execution, entry.members) else "kernel"
 

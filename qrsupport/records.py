@@ -44,7 +44,7 @@ class Record:
     included), `evaluations` the number of distinct texts the model was asked.  `similarity` is
     the resource set's sentence encoder's angular similarity (1 - angle / pi) of `text` and
     `perturbed`, None where there is no encoder.  `execution` of the variant is "kernel", or
-    "simulated" where its widths have none, or "emulated" where floats stand for its integers.
+    "simulated" where its widths have none, or "emulated" where its integers are computed otherwise.
     `timing` (seconds, host, start) is the only field that differs between two runs of the same thing.
     `setting` is not stored: `runs.load` gives it.
     """

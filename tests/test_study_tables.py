@@ -57,6 +57,15 @@ def test_tables_say_what_the_rows_say(rows):
     assert re.search(r"transfer, whole set +\+75\.0 points", said["claims"])
 
 
+def test_the_saturating_product_is_set_beside_the_exact_one(rows):
+    other = rows[(rows["variant"] == "int8-dynamic") & rows["target"].isna() & (rows["seed"] == 1)].assign(variant="int8-saturating")
+    first = other[(other["kind"] == "direct") & (other["status"] == "failed")].index[0]
+    other.loc[first, "status"] = "succeeded"
+    said = lines(tables.saturation(pd.concat([rows, other], ignore_index=True)))
+    assert len(said) == 4 and "(no rows)" in repr(tables.saturation(rows))
+    assert re.search(r"1 +pwws +40 +100\.0 %.*n 40 +50\.0 % +47\.5 % +1 +0 +1", said[-1])
+
+
 def test_figures_say_in_words_what_they_show(rows):
     alt = figures.summary(rows, n=50).alt
     assert "gain when attacked itself, int8-dynamic: 50.0 [" in alt and "recovery of fp32's texts, int8-dynamic: 75.0 [" in alt

@@ -37,7 +37,7 @@ WHY: dict[str, tuple[bool, str]] = (
     | dict.fromkeys(("int8-weights", "int4-weights"), PACKED)
     | {f"int8-static-{method}": FIXED for method in ("minmax", "entropy", "percentile")}
     | dict.fromkeys(("int8-dynamic", *(f"int8-dynamic-{kind}" for kind in ("channel", "unsigned", "reduced"))), RANGES)
-    | {"fp16": HALF, "activation-noise": OWN, catalog.EMULATED: EXACTLY}
+    | {"fp16": HALF, "activation-noise": OWN, catalog.EMULATED: EXACTLY, catalog.SATURATING: RANGES}
     | {name: FLOATS if activations is None else RANGES for name, (_, activations) in catalog.SWEEP.items()}
 )
 """Precision → may texts of one length be asked together, and why."""

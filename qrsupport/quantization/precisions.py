@@ -14,7 +14,7 @@ import numpy as np
 from .. import catalog
 from ..data import datasets
 from ..errors import BadParameter
-from . import batching, classifiers, emulate, export, simulate, victim, weights
+from . import batching, classifiers, emulate, export, saturate, simulate, victim, weights
 
 BLOCK = 32
 LINEAR = ("MatMul", "Gemm")
@@ -33,6 +33,12 @@ def emulated(p, dataset, source: Path, target: Path) -> dict:
     size = weights.size(target)
     emulate.rewrite(target)
     return {"bytes": size}
+
+
+def saturating(p, dataset, source: Path, target: Path) -> dict:
+    """As `dynamic`, then rewritten so that products saturate (`saturate`); `bytes` are those of the file before."""
+    dynamic(p, dataset, source, target)
+    return {"bytes": weights.size(target), "saturating": saturate.rewrite(target)}
 
 
 def static(p, dataset, source: Path, target: Path, method: str) -> dict:
@@ -149,6 +155,7 @@ def simulated(p, dataset, source: Path, target: Path, weights: int | None, activ
 MADE: dict[str, Callable[..., dict]] = {
     "int8-dynamic": dynamic,
     catalog.EMULATED: emulated,
+    catalog.SATURATING: saturating,
     "int8-dynamic-channel": partial(dynamic, per_channel=True, reduce_range=False, weight_type="QInt8"),
     "int8-dynamic-unsigned": partial(dynamic, per_channel=False, reduce_range=False, weight_type="QUInt8"),
     "int8-dynamic-reduced": partial(dynamic, per_channel=False, reduce_range=True, weight_type="QInt8"),

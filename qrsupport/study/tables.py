@@ -79,6 +79,19 @@ def _range(ends: pd.Series) -> str:
     return f"{100 * ends['min']:+.1f} to {100 * ends['max']:+.1f}"
 
 
+def saturation(rows: pd.DataFrame) -> Html:
+    """int8-saturating beside int8-dynamic: labels of clean texts, and each attacked itself."""
+    name = catalog.SATURATING
+    same = loyalty.loyalty(rows, VARIANT).drop(columns="probabilities")
+    df = gains.cells(outcomes.direct(rows), [name], VARIANT).merge(same, on=[*MODEL, "variant"])
+    out = _named(df, [*MODEL, "attack", "n"])
+    out["clean labels as int8-dynamic"] = [_estimate(row, "labels") for row in df.to_dict("records")]
+    for head, column in (("int8-dynamic", "against"), (name, "accuracy")):
+        out[head] = [percent(float(value)) for value in df[column]]
+    out["only int8-dynamic"], out[f"only {name}"], out["p"] = df["only_against"], df["only_variant"], df["p"].map(p_value)
+    return table(out, "The saturating product beside the exact one: clean labels; accuracy under direct attack, exact McNemar tests")
+
+
 def recoveries(rows: pd.DataFrame, source: str = "fp32") -> Html:
     """What each target recovers of the texts that fooled a source."""
     df = transfers.matrix(rows)
