@@ -7,9 +7,11 @@ import subprocess
 import sys
 import textwrap
 
+import pandas as pd
 import pytest
 
 from qrsupport import attack_catalog, config, pipeline
+from qrsupport.analysis import outcomes
 from qrsupport.attacks import one_example, parts, recipes, tasks, wiring
 from qrsupport.data import datasets
 from qrsupport.errors import BadParameter, CannotRun, MissingResource, NoNetwork, UnknownName
@@ -19,6 +21,7 @@ from qrsupport.records import Status
 
 from textattack import Attack, attack_recipes  # isort: skip
 from textattack.attack_recipes import AttackRecipe  # isort: skip
+from textattack.constraints.overlap import MaxWordsPerturbed  # isort: skip
 from textattack.goal_functions import UntargetedClassification  # isort: skip
 from textattack.search_methods import GreedySearch  # isort: skip
 from textattack.shared import AttackedText  # isort: skip
@@ -345,6 +348,27 @@ def test_a_class_without_a_module_needs_one_process(p):
 
     with pytest.raises(BadParameter, match="workers=2.*Local"):
         pipeline.attack(dataclasses.replace(p, workers=2), progress=False, recipe=Local)
+
+
+@pytest.mark.parametrize("name", ["textfooler", "pwws"])
+def test_a_greedy_attack_wins_under_a_limit_of_words_what_it_wins_within_it(p, name):
+    class Limited(wiring.RECIPES[name]):
+        @staticmethod
+        def build(model_wrapper):
+            plain = wiring.RECIPES[name].build(model_wrapper)
+            limits = [*plain.constraints, *plain.pre_transformation_constraints, MaxWordsPerturbed(max_percent=0.1)]
+            return Attack(plain.goal_function, limits, plain.transformation, plain.search_method)
+
+    q = dataclasses.replace(p, n=40, workers=1)
+    limited, plain = pipeline.attack(q, progress=False, recipe=Limited), pipeline.attack(dataclasses.replace(q, attack=name), progress=False)
+    rows = pd.DataFrame(
+        [config.identity(q, "fp32") | {"kind": "direct", "variant": "fp32", "target": None, "attack": name}
+         | {key: getattr(q, key) for key in config.AIM} | {key: getattr(r, key) for key in ("example", "label", "words", "words_changed")}
+         | {"status": r.status.value} for r in plain]
+    )  # fmt: skip
+    found = outcomes.direct(rows, 0.1).set_index("example")["right"]
+    assert found.to_dict() == {r.example: r.status is Status.failed for r in limited}
+    assert 0 < outcomes.direct(rows)["right"].sum() < found.sum() < len(found)  # some attacks need more words than these
 
 
 def test_a_digest_without_source_is_that_of_the_code():

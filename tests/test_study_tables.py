@@ -17,7 +17,7 @@ from qrsupport.study import beside, figures, findings, read, status, tables, wor
 
 ROOT = Path(__file__).parents[1]
 TABLES = ["direct_gains", "worst_cases", "cells", "controls", "recoveries", "recovery_tests", "whole_sets", "by_class",
-          "shifts", "clean", "effort", "claims", "loyal"]  # fmt: skip
+          "shifts", "clean", "effort", "claims", "loyal", "limits"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,8 @@ def test_tables_say_what_the_rows_say(rows):
     assert re.search(r"int8-dynamic +40 +75\.0 % +\+75\.0 +\+0\.0", said["whole_sets"])
     assert re.search(r"\+50\.0 +\+0\.0 to \+0\.0 +1 of 4 +not run +\+0\.0 +not run", said["controls"])
     assert re.search(r"30 +20\.0 % +0\.9", said["effort"])
+    assert re.search(r"10\.0 % +100\.0 % +100\.0 % +\+0\.0 points", said["limits"])  # all attacks change two of ten words
+    assert re.search(r"20\.0 % +0\.0 % +50\.0 % +\+50\.0 points", said["limits"])
     assert "+18.68 %" in said["claims"] and re.search(r"direct +\+50\.0 points", said["claims"])
     assert re.search(r"transfer, whole set +\+75\.0 points", said["claims"])
 

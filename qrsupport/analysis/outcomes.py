@@ -3,6 +3,7 @@
 A frame of outcomes has the columns `OUTCOME`, one row an example; `attack` names the attack, or the suite.
 """
 
+import numpy as np
 import pandas as pd
 
 from .. import config
@@ -21,13 +22,17 @@ def ordinary(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[same]
 
 
-def direct(rows: pd.DataFrame) -> pd.DataFrame:
+def direct(rows: pd.DataFrame, most: float = 1.0) -> pd.DataFrame:
     """Each variant attacked itself by ordinary attacks: right if the attack failed; skipped and turned are wrong.
 
-    Examples that ended in an error are left out.
+    Examples that ended in an error are left out.  `most`: the share of a text's words that the attack may change, rounded
+    up to whole words, as TextAttack's MaxWordsPerturbed counts.  A greedy attack changes one word more at each step,
+    whatever the limit, so it wins under the limit what it wins within it without one.
     """
     found = ordinary(rows[(rows["kind"] == "direct") & (rows["status"] != "error")])
-    return found.assign(right=found["status"] == "failed")[OUTCOME].reset_index(drop=True)
+    beyond = found["words_changed"] > np.ceil(found["words"] * most)
+    right = (found["status"] == "failed") | (found["status"] == "succeeded") & beyond
+    return found.assign(right=right)[OUTCOME].reset_index(drop=True)
 
 
 def clean(rows: pd.DataFrame) -> pd.DataFrame:
