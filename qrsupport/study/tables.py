@@ -13,8 +13,6 @@ from .findings import VARIANT, interval
 PLACE = ["dataset", "backbone"]
 SINGLE = ["other-seed", "fp32-shifted", "int8-unshifted"]
 """Controls of which there is one a model."""
-LIMITS = (0.1, 0.2, 0.3, 1.0)
-"""Shares of a text's words that an attack may change."""
 
 
 def _named(df: pd.DataFrame, names: list[str]) -> pd.DataFrame:
@@ -189,21 +187,6 @@ def sizes(manifests: list[dict]) -> Html:
     rows = [[*key, catalog.execution(key[-1]), f"{size / 1e6:.1f}"] for key, size in sorted(found.items())]
     names = ["dataset", "backbone", "variant", "execution", "megabytes"]
     return table(pd.DataFrame(rows, columns=names), "Size of each variant; of simulated ones, of a file with its weights at that width")
-
-
-def limits(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
-    """Direct greedy attacks that may change no more than a share of the words: accuracy, gain of int8 and of noise."""
-    greedy, parts = rows[rows["attack"].isin(findings.ATTACKS)], []
-    for most in LIMITS:
-        found = outcomes.average(outcomes.direct(greedy, most), findings.NOISE, findings.AVERAGE)
-        means = found.groupby([*PLACE, "attack", "variant"])["right"].mean()
-        df = gains.table(found, [VARIANT, findings.AVERAGE], n=n)
-        for key, part in df.groupby([*PLACE, "attack"], sort=False):
-            named = part.set_index("variant").to_dict("index")
-            row = dict(zip([*PLACE, "attack"], key, strict=True)) | {"words at most": percent(most)}
-            row |= {name: percent(float(means[*key, name])) for name in ("fp32", VARIANT)}
-            parts.append(row | {f"gain of {name}": interval(named[name]) if name in named else "not run" for name in df["variant"].unique()})
-    return table(pd.DataFrame(parts), "Accuracy under direct attack by the share of words that an attack may change; gains over fp32")
 
 
 def effort(rows: pd.DataFrame) -> Html:

@@ -5,7 +5,7 @@ import pandas as pd
 from .. import catalog
 from ..analysis import gains, outcomes, paper_claims, sweep
 from ..report.tables import percent
-from . import findings
+from . import findings, limits
 from .findings import AGAINST, FOR, LEVEL, Finding, interval
 
 ANSWERS = {
@@ -48,8 +48,14 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
         f"on the data {', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
         f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
         f"Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
-        f"far it gains {interval(suite.gain)} (H2: {suite.verdict}).",
+        f"far it gains {interval(suite.gain)} (H2: {suite.verdict}). {few(rows, n)}",
     ]
+
+
+def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """int8's gain where an attack may change few words, one sentence."""
+    found = interval(limits.pooled(rows, limits.FEW, n))
+    return f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan does not name, the difference is {found}."
 
 
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
@@ -65,7 +71,7 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             said.append(
                 f"Not part of that verdict, `{backbone}` on {dataset} ({seeds}, {own.gain['n']} examples): attacked "
                 f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; its clean accuracy differs by "
-                f"{interval(clean)}."
+                f"{interval(clean)}. {few(part, n)}"
             )
     return said
 

@@ -1,0 +1,82 @@
+"""How direct gains depend on how many words an attack may change, read off the published rows.
+
+`outcomes.direct` says why this needs no further run.  The plan does not name this outcome: it was added when the records
+were there, and the verdict does not rest on it.
+"""
+
+import pandas as pd
+
+from ..analysis import gains, outcomes
+from ..report.canvas import LINES, MARKERS, PALETTE, Figure, axes_of, need
+from ..report.tables import Html, percent, table
+from . import findings
+from .findings import interval
+
+SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
+"""Shares of a text's words that an attack may change, in the figure."""
+SHOWN = (0.1, 0.2, 0.3, 1.0)
+"""Those of the table."""
+FEW = 0.2
+"""The share that is said in words."""
+NAMES = {findings.VARIANT: "int8-dynamic", findings.AVERAGE: "noise as large"}
+PLACE = ["dataset", "backbone"]
+
+
+def direct(rows: pd.DataFrame, most: float) -> pd.DataFrame:
+    """Outcomes of the greedy attacks if they may change the share `most` of the words, with the mean of noise."""
+    greedy = rows[rows["attack"].isin(findings.ATTACKS)]
+    return outcomes.average(outcomes.direct(greedy, most), findings.NOISE, findings.AVERAGE)
+
+
+def pooled(rows: pd.DataFrame, most: float, n: int = gains.DRAWS) -> dict:
+    """int8's gain over fp32 under that limit, as `gains.pooled`."""
+    return gains.pooled(direct(rows, most), findings.VARIANT, findings.SOURCE, n)
+
+
+def by_place(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
+    """Accuracy of fp32 and int8 and gains of int8 and of noise, by data set, backbone, attack and limit."""
+    parts = []
+    for most in SHOWN:
+        found = direct(rows, most)
+        means = found.groupby([*PLACE, "attack", "variant"])["right"].mean()
+        for key, part in gains.table(found, list(NAMES), n=n).groupby([*PLACE, "attack"]):
+            row = dict(zip([*PLACE, "attack"], key, strict=True)) | {"words at most": percent(most)}
+            row |= {name: percent(float(means[*key, name])) for name in (findings.SOURCE, findings.VARIANT)}
+            there = part.set_index("variant").to_dict("index")
+            parts.append(row | {f"gain of {name}": interval(there[key]) if key in there else "not run" for key, name in NAMES.items()})
+    out = pd.DataFrame(parts)
+    out = out.sort_values([*PLACE, "attack"], kind="stable") if len(out) else out
+    return table(out, "Accuracy under direct attack by the share of words that an attack may change; gains over fp32")
+
+
+def figure(rows: pd.DataFrame, n: int = 2_000) -> Figure:
+    """Gain over fp32, each attacked itself, against the share of words that an attack may change, with 95 % intervals.
+
+    `n` bootstrap draws.
+    """
+    need(outcomes.direct(rows), "direct attacks")
+    canvas, axes = axes_of(1, 1, 6.4, 3.8)
+    ax, said = axes[0, 0], []
+    whole = {most: direct(rows, most) for most in SHARES}
+    for i, (name, label) in enumerate(NAMES.items()):
+        found = [gains.pooled(whole[most], name, findings.SOURCE, n) for most in SHARES]
+        if found[0]["places"]:
+            x, (y, low, high) = [100 * s for s in SHARES], ([100 * f[k] for f in found] for k in ("gain", "lower", "upper"))
+            ax.plot(x, y, LINES[i], marker=MARKERS[i], color=PALETTE[i], label=label)
+            ax.fill_between(x, low, high, color=PALETTE[i], alpha=0.15, linewidth=0)
+            said.append(f"{label}: {', '.join(f'{v:+.1f} at {s:.0f} %' for s, v in zip(x, y, strict=True))}")
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set(xlabel="words that an attack may change (%)", ylabel="gain over fp32 (points)")
+    ax.legend()
+    return Figure(canvas, f"Gain over fp32 in points by the share of words that an attack may change. {'; '.join(said)}.")
+
+
+def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """What the figure shows, in one sentence: int8's gain under a tight limit and without one."""
+    few, all_ = pooled(rows, FEW, n), pooled(rows, 1.0, n)
+    if not few["places"]:
+        return "No record yet."
+    return (
+        f"Against attacks that may change {100 * FEW:.0f} % of a text's words at most, `int8-dynamic` differs from `fp32` by "
+        f"{interval(few)}; against the same attacks without a limit by {interval(all_)}."
+    )
