@@ -22,7 +22,7 @@ def write(file, rows):
 
 def test_a_log_is_read_by_text(tmp_path):
     file = write(tmp_path / "a.csv", [("A [[fine]] day", "Successful"), ("dull", "Failed"), ("bad", "Skipped")])
-    assert evidence.read_log(file) == {"a fine day": "succeeded", "dull": "failed", "bad": "skipped"}
+    assert evidence.read_log(file) == {"a fine day": ("succeeded", 1, 3), "dull": ("failed", 0, 1), "bad": ("skipped", 0, 1)}
 
 
 @pytest.mark.parametrize("row", [("dull", "Perhaps"), ("", "Failed"), ("a fine day", "Failed")])
@@ -35,12 +35,14 @@ def test_a_row_that_is_none_is_named(tmp_path, row):
 
 
 def test_two_logs_are_compared_on_the_texts_that_both_have():
-    plain = {"a": "succeeded", "b": "succeeded", "c": "skipped", "d": "failed", "e": "failed"}
-    other = {"a": "failed", "b": "failed", "c": "failed", "d": "succeeded", "f": "failed"}
-    found = evidence.compared(plain, other)
+    plain = {"a": ("succeeded", 3), "b": ("succeeded", 2), "c": ("skipped", 0), "d": ("failed", 0), "e": ("failed", 0)}
+    other = {"a": ("failed", 0), "b": ("failed", 0), "c": ("failed", 0), "d": ("succeeded", 2), "f": ("failed", 0)}
+    found = evidence.compared(*({t: evidence.Ended(*e, words=10) for t, e in log.items()} for log in (plain, other)))
     assert (found["n"], found["kept_plain"], found["kept_other"]) == (4, 1, 3)
     assert (found["only_other"], found["only_plain"]) == (3, 1)
     assert found["p"] == pytest.approx(2 * (comb(4, 0) + comb(4, 1)) / 2**4)
+    few = found["few"]  # two of ten words at most: a's attack needs three
+    assert (few["kept_plain"], few["kept_other"], few["only_other"], few["only_plain"]) == (2, 3, 2, 1)
 
 
 def test_the_books_file_adds_up_and_holds_numbers_only():

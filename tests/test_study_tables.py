@@ -68,7 +68,7 @@ def test_limits_on_words_are_read_off_the_rows(rows):
     said = repr(limits.by_place(rows, n=50))  # all attacks change two of ten words
     assert re.search(r"10\.0 % +100\.0 % +100\.0 % +\+0\.0 points", said) and re.search(r"20\.0 % +0\.0 % +50\.0 % +\+50\.0 points", said)
     alt = limits.figure(rows, n=50).alt
-    assert "int8-dynamic: +0.0 at 5 %, +0.0 at 10 %, +50.0 at 15 %" in alt and "noise as large: +0.0 at 5 %" in alt
+    assert "int8-dynamic: +0.0 at 0 %, +0.0 at 5 %, +0.0 at 10 %, +50.0 at 15 %" in alt and "noise as large: +0.0 at 0 %" in alt
     assert "20 % of a text's words at most, `int8-dynamic` differs from `fp32` by +50.0 points" in limits.said(rows, n=50)
     assert limits.said(rows.iloc[:0]) == "No record yet." and "(no rows)" in repr(limits.by_place(rows.iloc[:0]))
 

@@ -4,18 +4,34 @@ The logs hold sentences of SST-2 and MR and stay where they are; counts and thei
 """
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from .. import store
+from .. import offline, store
 from ..analysis import metrics
 from ..errors import BadData, MissingResource
 from ..experiments.coverage import CHANGED
 from ..report.tables import Html, estimate, p_value, table
+from .limits import FEW
 
 RESULTS = {"Successful": "succeeded", "Failed": "failed", "Skipped": "skipped"}
+
+
+class Ended(NamedTuple):
+    """How an attack ended: its status, the words that its last text changes, the words of the text."""
+
+    status: str
+    changed: int
+    words: int
+
+    def kept(self, most: float = 1.0) -> bool:
+        """Whether the text is still right if the attack may change the share `most` of its words (`outcomes.direct`)."""
+        won = self.status == "succeeded" and self.changed <= math.ceil(self.words * most)
+        return not won and self.status != "skipped"
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ SOURCES = {
 }
 
 
-def read_log(path: Path) -> dict[str, str]:
+def read_log(path: Path) -> dict[str, Ended]:
     """How the attack on each text of a log ended, by text.
 
     Raises MissingResource if there is no log, BadData, with file and line, for a row that is none or a text that
@@ -80,15 +96,18 @@ def read_log(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise MissingResource(f"{path} is missing; get it from the repository that `evidence.SOURCES` names")
+    offline.textattack()
+    from textattack.shared.utils import words_from_text
+
     found = {}
     with open(path, encoding="utf-8", newline="") as f:
         rows = csv.DictReader(f)
         for row in rows:
-            text, result = row.get("original_text"), row.get("result_type")
-            key = CHANGED.sub(r"\1", text or "").strip().lower()
+            text, result = row.get("original_text") or "", row.get("result_type")
+            key = CHANGED.sub(r"\1", text).strip().lower()
             if not key or result not in RESULTS or key in found:
                 raise BadData(f"{path}:{rows.line_num}: not a row of an attack log, or a text that stands twice")
-            found[key] = RESULTS[result]
+            found[key] = Ended(RESULTS[result], len(CHANGED.findall(text)), len(words_from_text(key)))
     return found
 
 
@@ -99,20 +118,27 @@ def measure(folder: Path) -> dict:
         files = dict.fromkeys(log for pair in source.compare for log in pair)
         read = {log: read_log(Path(folder) / name / f"{log}.csv") for log in files}
         for log, ended in read.items():
-            counts = {status: list(ended.values()).count(status) for status in RESULTS.values()}
+            counts = {status: sum(e.status == status for e in ended.values()) for status in RESULTS.values()}
             digest = store.sha256(Path(folder) / name / f"{log}.csv")
             logs.append({"source": name, "log": log, "n": len(ended), **counts, "sha256": digest})
         pairs += [{"source": name, "plain": a, "other": b} | compared(read[a], read[b]) for a, b in source.compare]
     return {"logs": logs, "pairs": pairs}
 
 
-def compared(plain: dict[str, str], other: dict[str, str]) -> dict:
-    """Two logs on the texts that both have: texts that each kept (the attack failed), p of the exact McNemar test."""
+def compared(plain: dict[str, Ended], other: dict[str, Ended]) -> dict:
+    """Two logs on the texts that both have: texts that each kept (the attack failed), p of the exact McNemar test.
+
+    `few`: the same if attacks may change the share `limits.FEW` of the words at most.
+    """
     both = sorted(plain.keys() & other.keys())
-    kept = [(plain[text] == "failed", other[text] == "failed") for text in both]
+    pairs = [(plain[text], other[text]) for text in both]
+    return {"n": len(both)} | _kept(pairs, 1.0) | {"few": _kept(pairs, FEW)}
+
+
+def _kept(pairs: list[tuple[Ended, Ended]], most: float) -> dict:
+    kept = [(a.kept(most), b.kept(most)) for a, b in pairs]
     only = sum(b and not a for a, b in kept), sum(a and not b for a, b in kept)
     return {
-        "n": len(both),
         "kept_plain": sum(a for a, _ in kept),
         "kept_other": sum(b for _, b in kept),
         "only_other": only[0],
@@ -133,21 +159,26 @@ def logs_table(found: dict) -> Html:
 
 
 def pairs_table(found: dict) -> Html:
-    """Each comparison: the gain in points with the exact McNemar test, uncorrected."""
+    """Each comparison: the gain in points with the exact McNemar test, uncorrected; the gain if few words may be changed."""
     rows = [
         {
             "logs of": SOURCES[pair["source"]].owner,
             "n": pair["n"],
-            "gain (points)": f"{100 * (pair['kept_other'] - pair['kept_plain']) / pair['n']:+.1f}",
+            "gain (points)": _gain(pair, pair["n"]),
             "only other": pair["only_other"],
             "only plain": pair["only_plain"],
             "p, uncorrected": p_value(pair["p"]),
+            f"gain, {100 * FEW:.0f} % of words at most": _gain(pair["few"], pair["n"]),
             "plain": pair["plain"],
             "other": pair["other"],
         }
         for pair in found["pairs"]
     ]
     return table(pd.DataFrame(rows), "The same texts, the plain classifier against the other, each attacked itself")
+
+
+def _gain(kept: dict, n: int) -> str:
+    return f"{100 * (kept['kept_other'] - kept['kept_plain']) / n:+.1f}"
 
 
 def sources_list() -> str:

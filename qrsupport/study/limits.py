@@ -12,8 +12,8 @@ from ..report.tables import Html, percent, table
 from . import findings
 from .findings import interval
 
-SHARES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
-"""Shares of a text's words that an attack may change, in the figure."""
+SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
+"""Shares of a text's words that an attack may change, in the figure; at 0 nothing is attacked."""
 SHOWN = (0.1, 0.2, 0.3, 1.0)
 """Those of the table."""
 FEW = 0.2
@@ -73,10 +73,10 @@ def figure(rows: pd.DataFrame, n: int = 2_000) -> Figure:
 
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """What the figure shows, in one sentence: int8's gain under a tight limit and without one."""
-    few, all_ = pooled(rows, FEW, n), pooled(rows, 1.0, n)
+    few, all_, none = (pooled(rows, most, n) for most in (FEW, 1.0, 0.0))
     if not few["places"]:
         return "No record yet."
     return (
         f"Against attacks that may change {100 * FEW:.0f} % of a text's words at most, `int8-dynamic` differs from `fp32` by "
-        f"{interval(few)}; against the same attacks without a limit by {interval(all_)}."
+        f"{interval(few)}; against the same attacks without a limit by {interval(all_)}; unattacked by {interval(none)}."
     )
