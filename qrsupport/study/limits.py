@@ -4,6 +4,8 @@
 were there, and the verdict does not rest on it.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from ..analysis import gains, outcomes
@@ -19,6 +21,8 @@ SHOWN = (0.1, 0.2, 0.3, 1.0)
 FEW = 0.2
 """The share that is said in words."""
 NAMES = {findings.VARIANT: "int8-dynamic", findings.AVERAGE: "noise as large"}
+TRAINED = {findings.VARIANT: "int8-dynamic", "adversarial": "adversarial training", "int8-weights": "8-bit weights alone"}
+"""What the second figure sets side by side, on the models that have all of it."""
 PLACE = ["dataset", "backbone"]
 
 
@@ -49,16 +53,24 @@ def by_place(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
     return table(out, "Accuracy under direct attack by the share of words that an attack may change; gains over fp32")
 
 
-def figure(rows: pd.DataFrame, n: int = 2_000) -> Figure:
+def having(rows: pd.DataFrame, variants: Iterable[str]) -> pd.DataFrame:
+    """The rows of those models on which all of `variants` were attacked themselves, by the attacks made on all of them."""
+    cell = [*outcomes.MODEL, "attack"]
+    found = rows[(rows["kind"] == "direct") & rows["variant"].isin(variants)].groupby(cell)["variant"].nunique()
+    there = found.index[found == len(set(variants))]
+    return rows[pd.MultiIndex.from_frame(rows[cell]).isin(there)]
+
+
+def figure(rows: pd.DataFrame, names: dict[str, str] = NAMES, n: int = 2_000) -> Figure:
     """Gain over fp32, each attacked itself, against the share of words that an attack may change, with 95 % intervals.
 
-    `n` bootstrap draws.
+    `names`: variant → label; `n` bootstrap draws.
     """
     need(outcomes.direct(rows), "direct attacks")
     canvas, axes = axes_of(1, 1, 6.4, 3.8)
     ax, said = axes[0, 0], []
     whole = {most: direct(rows, most) for most in SHARES}
-    for i, (name, label) in enumerate(NAMES.items()):
+    for i, (name, label) in enumerate(names.items()):
         found = [gains.pooled(whole[most], name, findings.SOURCE, n) for most in SHARES]
         if found[0]["places"]:
             x, (y, low, high) = [100 * s for s in SHARES], ([100 * f[k] for f in found] for k in ("gain", "lower", "upper"))
