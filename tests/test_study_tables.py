@@ -74,6 +74,14 @@ def test_limits_on_words_are_read_off_the_rows(rows):
     assert limits.said(rows.iloc[:0]) == "No record yet." and "(no rows)" in repr(limits.by_place(rows.iloc[:0]))
 
 
+def test_the_fifth_hypothesis_is_tested_on_models_that_had_no_record(rows):
+    swapped = rows.assign(variant=rows["variant"].replace({"fp32": "int8-dynamic", "int8-dynamic": "fp32"}))
+    for part, verdict in ((rows, "Not confirmed"), (swapped, "Confirmed")):
+        said = limits.tested(part.assign(since=np.where(part["seed"] == 2, 11, 10)), n=50)
+        assert "minilm-l6` on mr, seed 2)" in said and f"**{verdict}**" in said
+    assert "no record yet" in limits.tested(rows.assign(since=10))
+
+
 def test_figures_say_in_words_what_they_show(rows):
     alt = figures.summary(rows, n=50).alt
     assert "gain when attacked itself, int8-dynamic: 50.0 [" in alt and "recovery of fp32's texts, int8-dynamic: 75.0 [" in alt
@@ -187,6 +195,7 @@ def publish(folder, name, rows, **about):
     part = part.where(part.notna(), None)
     read.write(folder / f"{name}.parquet", part.to_dict("records"))
     about |= {"sha256": store.sha256(folder / f"{name}.parquet")}
+    about.setdefault("version", 9)
     about["parameters"] = {"dataset": "mr", "backbone": findings.BACKBONE, "seed": 0}
     store.write_json(folder / f"{name}.json", about)
 
@@ -202,11 +211,12 @@ def test_units_that_share_rows_are_counted_once(tmp_path, rows):
 
 def test_one_seed_with_two_checkpoints_is_two_fine_tunings(tmp_path, rows):
     """Another machine fine-tunes one seed to other weights: its rows are neither dropped nor mixed with the first's."""
-    for name, base in (("one", "a1"), ("two", "b2"), ("three", "a1")):
-        publish(tmp_path, name, rows, checkpoints={"base": base})
+    for name, base, version in (("one", "a1", 9), ("two", "b2", 12), ("three", "a1", 12)):
+        publish(tmp_path, name, rows, checkpoints={"base": base}, version=version)
     found = read.load(tmp_path, ["one", "two", "three"])
     assert found["seed"].value_counts().to_dict() == dict.fromkeys(("0", "0b"), (rows["seed"] == 0).sum())
     assert gains.pooled(findings.outcomes.direct(found), "int8-dynamic", n=10)["seeds"] == 2
+    assert found.groupby("seed")["since"].unique().map(list).to_dict() == {"0": [9], "0b": [12]}
 
 
 def cells(page):

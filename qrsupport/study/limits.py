@@ -20,6 +20,8 @@ SHOWN = (0.1, 0.2, 0.3, 1.0)
 """Those of the table."""
 FEW = 0.2
 """The share that is said in words."""
+SINCE = 11
+"""The version of the plan that took H5 from the records before it."""
 NAMES = {findings.VARIANT: "int8-dynamic", findings.AVERAGE: "noise as large"}
 TRAINED = {findings.VARIANT: "int8-dynamic", "adversarial": "adversarial training", "int8-weights": "8-bit weights alone"}
 """What the second figure sets side by side, on the models that have all of it."""
@@ -92,3 +94,15 @@ def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
         f"Against attacks that may change {100 * FEW:.0f} % of a text's words at most, `int8-dynamic` differs from `fp32` by "
         f"{interval(few)}; against the same attacks without a limit by {interval(all_)}; unattacked by {interval(none)}."
     )
+
+
+def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """H5, in one sentence: int8's gain under the tight limit on models first published since the plan names it."""
+    fresh = rows[rows["since"] >= SINCE]
+    found = pooled(fresh, FEW, n)
+    models = fresh[outcomes.MODEL].drop_duplicates()
+    named = ", ".join(f"`{m.backbone}` on {m.dataset}, seed {m.seed}" for m in models.itertuples())
+    if not found["places"]:
+        return "H5, few words: no record yet of a model first published since the plan names it."
+    verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
+    return f"H5, few words, on models first published since the plan names it ({named}): {interval(found)}. **{verdict}**."

@@ -92,7 +92,8 @@ def load(folder: Path, units: list[str]) -> pd.DataFrame:
     """The rows of several units, each row once: what two units of one checkpoint share is the same.
 
     `seed` is text here.  Another kind of processor fine-tunes the same seed to other weights; a later unit with such a
-    checkpoint is a fine-tuning of its own, whose seed is marked with a letter: `0`, then `0b`.
+    checkpoint is a fine-tuning of its own, whose seed is marked with a letter: `0`, then `0b`.  `since`: the plan's version
+    with which the first unit of a row's fine-tuning was published.
     """
     fits: dict[tuple, list] = {}
     parts = []
@@ -102,7 +103,9 @@ def load(folder: Path, units: list[str]) -> pd.DataFrame:
             p, checkpoint = about["parameters"], about.get("checkpoints", {}).get("base")
             mine = fits.setdefault((p["dataset"], p["backbone"], p["seed"]), [])
             mine += [checkpoint] if checkpoint not in mine else []
-            parts.append(rows(folder, unit).assign(seed=f"{p['seed']}{('', *LETTERS)[mine.index(checkpoint)]}"))
-    found = pd.concat(parts or [rows(folder, "")], ignore_index=True)
+            seed = f"{p['seed']}{('', *LETTERS)[mine.index(checkpoint)]}"
+            parts.append(rows(folder, unit).assign(seed=seed, since=about["version"]))
+    found = pd.concat(parts or [rows(folder, "").assign(since=0)], ignore_index=True)
+    found["since"] = found.groupby(["dataset", "backbone", "seed"])["since"].transform("min")
     key = ["dataset", "backbone", "seed", "kind", "variant", "target", "attack", *config.AIM, "example"]
     return found.drop_duplicates(key, ignore_index=True)

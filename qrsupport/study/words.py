@@ -55,7 +55,7 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
 def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """int8's gain where an attack may change few words, one sentence."""
     found = interval(limits.pooled(rows, limits.FEW, n))
-    return f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan does not name, the difference is {found}."
+    return f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan did not name at first, the difference is {found}."
 
 
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
