@@ -128,7 +128,8 @@ def aims(rows: pd.DataFrame) -> Html:
     """Attacks with a further aim: how many succeed."""
     df = transfers.aimed(rows)
     usual = dict.fromkeys(config.AIM, "")
-    said = [", ".join(f"{name} {row[name]}" for name in usual if row[name] not in ("", 0, 0.0)) for row in df.to_dict("records")]
+    given = [{name: row[name] for name in usual if row[name] not in ("", 0, 0.0)} for row in df.to_dict("records")]
+    said = [", ".join(f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in aims.items()) for aims in given]
     out = _named(df, [*MODEL, "attack", "variant"]).assign(aim=said)
     out["success"] = [_estimate(row, "success") for row in df.to_dict("records")]
     out["without the aim"] = [percent(float(v)) for v in df["plain"]]

@@ -68,10 +68,12 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             if own.excess and own.excess["places"]:
                 beyond = f"and {interval(own.excess)} beyond the mean of such noise"
             seeds = f"{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
+            suite = findings.worst(part, n).gain
+            over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
             said.append(
                 f"Not part of that verdict, `{backbone}` on {dataset} ({seeds}, {own.gain['n']} examples): attacked "
-                f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; its clean accuracy differs by "
-                f"{interval(clean)}. {few(part, n)}"
+                f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}its clean accuracy differs "
+                f"by {interval(clean)}. {few(part, n)}"
             )
     return said
 
