@@ -32,7 +32,7 @@ def rows():
     lead = found["lead"].astype(float).fillna(0.5)
     chance = 1 / (1 + np.exp(-lead))
     found["probabilities"] = [[p, 1 - p] if y == 0 else [1 - p, p] for p, y in zip(chance, found["label"], strict=True)]
-    return found.assign(words=10, words_changed=2, similarity=0.9, queries=30)
+    return found.assign(words=10, words_changed=2, similarity=0.9, queries=30, since=9)
 
 
 def lines(table):
@@ -79,7 +79,8 @@ def test_the_fifth_hypothesis_is_tested_on_models_that_had_no_record(rows):
     for part, verdict in ((rows, "Not confirmed"), (swapped, "Confirmed")):
         said = limits.tested(part.assign(since=np.where(part["seed"] == 2, 11, 10)), n=50)
         assert "minilm-l6` on mr, seed 2)" in said and f"**{verdict}**" in said
-    assert "no record yet" in limits.tested(rows.assign(since=10))
+    assert "no record yet" in limits.tested(rows) and "had been noticed" not in words.few(rows, 50)
+    assert "attacked after this had been noticed it is +50.0 points" in words.few(rows.assign(since=11), 50)
 
 
 def test_figures_say_in_words_what_they_show(rows):

@@ -96,9 +96,14 @@ def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     )
 
 
+def since(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of models first published since the plan names H5."""
+    return rows[rows["since"] >= SINCE]
+
+
 def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """H5, in one sentence: int8's gain under the tight limit on models first published since the plan names it."""
-    fresh = rows[rows["since"] >= SINCE]
+    fresh = since(rows)
     found = pooled(fresh, FEW, n)
     models = fresh[outcomes.MODEL].drop_duplicates()
     named = ", ".join(f"`{m.backbone}` on {m.dataset}, seed {m.seed}" for m in models.itertuples())

@@ -54,8 +54,12 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
 
 def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """int8's gain where an attack may change few words, one sentence."""
-    found = interval(limits.pooled(rows, limits.FEW, n))
-    return f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan did not name at first, the difference is {found}."
+    found, fresh = (limits.pooled(part, limits.FEW, n) for part in (rows, limits.since(rows)))
+    after = f"; on what was attacked after this had been noticed it is {interval(fresh)}" if fresh["places"] else ""
+    return (
+        f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan did not "
+        f"name at first, the difference is {interval(found)}{after}."
+    )
 
 
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
