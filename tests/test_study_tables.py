@@ -64,6 +64,12 @@ def test_the_saturating_product_is_set_beside_the_exact_one(rows):
     assert re.search(r"1 +pwws +40 +100\.0 %.*n 40 +50\.0 % +47\.5 % +1 +0 +1", said[-1])
 
 
+def test_pairs_that_can_saturate_come_from_the_manifests():
+    about = {"parameters": {"dataset": "mr", "backbone": "b"}, "saturating": {"pairs": 12, "of": 34_567}}
+    assert words.saturating([{}, about, about | {"saturating": {}}]).endswith(": 12 of 34,567 in `b` on mr.")
+    assert words.saturating([{}]) == ""
+
+
 def test_limits_on_words_are_read_off_the_rows(rows):
     said = repr(limits.by_place(rows, n=50))  # all attacks change two of ten words
     assert re.search(r"10\.0 % +100\.0 % +100\.0 % +\+0\.0 points", said) and re.search(r"20\.0 % +0\.0 % +50\.0 % +\+50\.0 points", said)

@@ -8,7 +8,7 @@ import hashlib
 import math
 from pathlib import Path
 
-from .. import config, recorded, records, store
+from .. import catalog, config, pipeline, recorded, records, store
 from ..analysis.classes import LEAST
 from ..errors import NoRecords, StaleArtefact
 from ..experiments import measure
@@ -129,11 +129,20 @@ def manifest(run_dir: Path, unit: plan_file.Unit, note: dict, jobs: list[dict]) 
         "data": next((meta["depends"]["data"] for meta in checkpoints.values()), None),
         "models": {job["names"][0]: store.intact(path)["depends"]["model"] for job, path in by["clean"]},
         "bytes": {job["names"][0]: recorded.read_clean(path)["bytes"] for job, path in by["clean"]},
+        "saturating": _saturating(run_dir, unit, [job["names"][0] for job, _ in by["clean"]]),
         "columns": read.MEANING,
         "resources": {job["label"].partition(":")[0]: folder.depends()["resources"] for job, folder in direct},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": seconds(by),
     }
+
+
+def _saturating(run_dir: Path, unit: plan_file.Unit, names: list[str]) -> dict:
+    """How many pairs of weights can saturate, if the unit has `int8-saturating`: see `saturate.rewrite`."""
+    if catalog.SATURATING not in names:
+        return {}
+    p = plan_file.parameters(unit, unit.steps[0], run_dir=str(run_dir))
+    return store.read_json(pipeline.variant_folder(p, catalog.SATURATING) / "variant.json")["saturating"]
 
 
 def seconds(by: dict[str, list]) -> dict[str, float]:

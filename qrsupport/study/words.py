@@ -117,6 +117,16 @@ def seeds(rows: pd.DataFrame) -> str:
     return f"Another fine-tuning seed recovers {interval(found)} more of `fp32`'s adversarial texts than `int8-dynamic`."
 
 
+def saturating(manifests: list[dict]) -> str:
+    """How many pairs of weights can saturate, by model, from the manifests; empty without any."""
+    found = {}
+    for about in manifests:
+        if about.get("saturating"):
+            found[about["parameters"]["dataset"], about["parameters"]["backbone"]] = about["saturating"]
+    said = [f"{n['pairs']:,} of {n['of']:,} in `{backbone}` on {dataset}" for (dataset, backbone), n in found.items()]
+    return f"Pairs of weights that any activations could make saturate: {'; '.join(said)}." if said else ""
+
+
 def widths(rows: pd.DataFrame) -> str:
     """The width sweep: which widths gain or lose attacked themselves, after Holm's correction, and what each kept unattacked."""
     known = sweep.measures(rows)
