@@ -1,6 +1,7 @@
 """The saturating 8-bit product: right by its definition, and equal to the real kernel where a machine has it."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import onnx
@@ -8,11 +9,12 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from qrsupport import catalog, pipeline
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint
-from qrsupport.quantization import batching, precisions, saturate
+from qrsupport.quantization import batching, classifiers, precisions, saturate
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 7), st.integers(1, 5))
 
@@ -92,6 +94,18 @@ def test_a_variant_differs_from_the_paper_s_only_where_pairs_saturate(tiny):
     there, right = (pipeline.classifier(p, name) for name in ("int8-saturating", "int8-dynamic"))
     assert np.array_equal(there(texts), right(texts))
     assert found[True] > 0
+
+
+def test_with_the_ends_out_of_reach_it_is_int8_dynamic_to_the_last_bit(tiny, tmp_path):
+    p = dataclasses.replace(tiny, per_channel=True)  # where many pairs can saturate
+    shutil.copytree(pipeline.variant(p, "int8-saturating"), tmp_path / "wide")
+    model = onnx.load(tmp_path / "wide" / "model.onnx")
+    ends = [t for t in model.graph.initializer if not t.dims and numpy_helper.to_array(t) in (saturate.LOW, saturate.HIGH)]
+    for end in ends:
+        end.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(end) * np.float32(1e4), end.name))
+    onnx.save(model, tmp_path / "wide" / "model.onnx")
+    texts = datasets.load(tiny).eval_split().texts[:20]
+    assert len(ends) > 2 and np.array_equal(classifiers.load(tmp_path / "wide")(texts), pipeline.classifier(p, "int8-dynamic")(texts))
 
 
 def test_records_say_that_it_is_emulated_and_unsigned_weights_are_refused(tiny):

@@ -76,6 +76,8 @@ def test_limits_on_words_are_read_off_the_rows(rows):
     alt = limits.figure(rows, n=50).alt
     assert "int8-dynamic: +0.0 at 0 %, +0.0 at 5 %, +0.0 at 10 %, +50.0 at 15 %" in alt and "noise as large: +0.0 at 0 %" in alt
     assert "20 % of a text's words at most, `int8-dynamic` differs from `fp32` by +50.0 points" in limits.said(rows, n=50)
+    said = limits.sides(rows, {"int8-dynamic": "int8"}, 50)
+    assert "`minilm-l6` on mr, seed 2, gains if 20 %" in said and "int8 +50.0 points" in said
     assert set(limits.having(rows, ["fp32", "int8-dynamic"])["seed"]) == {0, 1, 2} and not len(limits.having(rows, ["adversarial"]))
     assert limits.said(rows.iloc[:0]) == "No record yet." and "(no rows)" in repr(limits.by_place(rows.iloc[:0]))
 

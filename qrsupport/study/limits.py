@@ -96,6 +96,23 @@ def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     )
 
 
+def sides(rows: pd.DataFrame, names: dict[str, str] = TRAINED, n: int = gains.DRAWS) -> str:
+    """What the figure of `names` shows, in one sentence: each one's gain under the tight limit and without one."""
+    if not len(rows):
+        return "No record yet."
+    few, all_ = (direct(rows, most) for most in (FEW, 1.0))
+    parts = [
+        f"{label} {interval(gains.pooled(few, name, findings.SOURCE, n))} and {interval(gains.pooled(all_, name, findings.SOURCE, n))}"
+        for name, label in names.items()
+    ]
+    return f"On {_named(rows)}, gains if {100 * FEW:.0f} % of the words may be changed, and without a limit: {'; '.join(parts)}."
+
+
+def _named(rows: pd.DataFrame) -> str:
+    models = rows[outcomes.MODEL].drop_duplicates()
+    return ", ".join(f"`{m.backbone}` on {m.dataset}, seed {m.seed}" for m in models.itertuples())
+
+
 def since(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of models first published since the plan names H5."""
     return rows[rows["since"] >= SINCE]
@@ -105,9 +122,7 @@ def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """H5, in one sentence: int8's gain under the tight limit on models first published since the plan names it."""
     fresh = since(rows)
     found = pooled(fresh, FEW, n)
-    models = fresh[outcomes.MODEL].drop_duplicates()
-    named = ", ".join(f"`{m.backbone}` on {m.dataset}, seed {m.seed}" for m in models.itertuples())
     if not found["places"]:
         return "H5, few words: no record yet of a model first published since the plan names it."
     verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
-    return f"H5, few words, on models first published since the plan names it ({named}): {interval(found)}. **{verdict}**."
+    return f"H5, few words, on models first published since the plan names it ({_named(fresh)}): {interval(found)}. **{verdict}**."
