@@ -52,11 +52,12 @@ def widths() -> str:
     return f"In the published study: {said[0].lower()}{said[1:]}"
 
 
-def answer() -> list[str]:
-    """The study's answer, part by part, as the front page and the README give it."""
+def answer() -> str:
+    """The study's answer as the front page and the README give it, in Markdown: the verdict, then a list of what it rests on."""
     found = status.status(plan_file.read(), project.sources() / read.FOLDER)
     units = status.whole(found[found["unit"].isin(_units(blind=False))])
-    return [*words.answer(rows(), units), *words.apart(_published(blind=True))]
+    verdict, *parts = [*words.answer(rows(), units), *words.apart(_published(blind=True))]
+    return "\n".join([verdict, "", *(f"- {part}" for part in parts)])
 
 
 def _said(what: str, found: dict) -> str:

@@ -168,13 +168,14 @@ def pairs_table(found: dict) -> Html:
             "only other": pair["only_other"],
             "only plain": pair["only_plain"],
             "p, uncorrected": p_value(pair["p"]),
-            f"gain, {100 * FEW:.0f} % of words at most": _gain(pair["few"], pair["n"]),
+            "few words: gain": _gain(pair["few"], pair["n"]),
             "plain": pair["plain"],
             "other": pair["other"],
         }
         for pair in found["pairs"]
     ]
-    return table(pd.DataFrame(rows), "The same texts, the plain classifier against the other, each attacked itself")
+    few = f"few words: at most {100 * FEW:.0f} % of a text's"
+    return table(pd.DataFrame(rows), f"The same texts, the plain classifier against the other, each attacked itself; {few}")
 
 
 def _gain(kept: dict, n: int) -> str:

@@ -55,10 +55,12 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
 def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """int8's gain where an attack may change few words, one sentence."""
     found, fresh = (limits.pooled(part, limits.FEW, n) for part in (rows, limits.since(rows)))
+    is_ = "as easy to fool, so far as the interval tells" if found["lower"] <= 0 <= found["upper"] else "harder to fool"
+    is_ = "easier to fool" if found["upper"] < 0 else is_
     after = f"; on what was attacked after this had been noticed it is {interval(fresh)}" if fresh["places"] else ""
     return (
-        f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan did not "
-        f"name at first, the difference is {interval(found)}{after}."
+        f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan did not name "
+        f"at first, it is {is_}: the difference is {interval(found)}{after}."
     )
 
 
@@ -70,7 +72,8 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
         if own.gain["places"]:
             beyond = "not yet set beside such noise"
             if own.excess and own.excess["places"]:
-                beyond = f"and {interval(own.excess)} beyond the mean of such noise"
+                of = own.excess["seeds"]
+                beyond = f"and {interval(own.excess)} beyond the mean of such noise ({of} seed{'s' if of > 1 else ''})"
             seeds = f"{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
             suite = findings.worst(part, n).gain
             over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
