@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import store
+from .. import catalog, store
 from ..analysis import metrics, recovery
 from ..errors import StaleArtefact
 from . import widths
@@ -63,8 +63,14 @@ def about(found: Measured) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in sorted(found.about["versions"].items()))
     return (
         f"{p['backbone']} on {p['dataset']}, seed {p['seed']}, {p['epochs']} epochs; {attacked}; "
-        f"{len(found.grid)} variants. {found.about['machine']}; {versions}."
+        f"{len(found.grid)} variants. {found.about['machine']}; {versions}.{_added_since(found)}"
     )
+
+
+def _added_since(found: Measured) -> str:
+    """The variants of the catalogue that a file of before lacks, in a sentence; empty if there are none."""
+    missing = [f"`{name}`" for name in catalog.VARIANTS if name not in set(found.grid["variant"])]
+    return f" Not among them, because made before it was added: {', '.join(missing)}." if missing else ""
 
 
 def _differences(found: Measured) -> pd.DataFrame:
