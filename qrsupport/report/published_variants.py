@@ -70,7 +70,7 @@ def about(found: Measured) -> str:
 def _added_since(found: Measured) -> str:
     """The variants of the catalogue that a file of before lacks, in a sentence; empty if there are none."""
     missing = [f"`{name}`" for name in catalog.VARIANTS if name not in set(found.grid["variant"])]
-    return f" Not among them, because made before it was added: {', '.join(missing)}." if missing else ""
+    return f" Added later, so not among them: {', '.join(missing)}." if missing else ""
 
 
 def _differences(found: Measured) -> pd.DataFrame:
