@@ -181,12 +181,19 @@ def test_what_is_given_on_a_command_line(chapter, pairs):
         assert config.make(**made) == config.make(**{name: config.check(name, value) for name, value in made.items()})
 
 
+PLACES = ("dataset", "backbone", "backbones", "run_dir")
+"""Parameters that may name a file or a folder, which is made absolute."""
+
+
 @given(NAME, JUNK)
+@example("run_dir", "0")
+@example("dataset", "./a")
 @settings(deadline=None)
 def test_what_a_caller_or_a_chapter_sets(name, value):
     with named():
         found = config.check(name, value)
-        assert type(found) is type(config.FIELDS[name].default) and found == value
+        assert type(found) is type(config.FIELDS[name].default) and config.check(name, found) == found
+        assert found == value or name in PLACES
     for chapter in project.chapters():
         with named():
             assert isinstance(config.read(chapter, {name: value}), config.Parameters)
