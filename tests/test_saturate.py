@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from qrsupport import catalog, pipeline
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint
-from qrsupport.quantization import batching, classifiers, precisions, saturate
+from qrsupport.quantization import batching, classifiers, saturate
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 7), st.integers(1, 5))
 
@@ -112,4 +112,3 @@ def test_records_say_that_it_is_emulated_and_unsigned_weights_are_refused(tiny):
     assert catalog.execution("int8-saturating") == "emulated"
     with pytest.raises(BadCheckpoint, match="no product of signed 8-bit weights"):
         pipeline.variant(dataclasses.replace(tiny, weight_type="QUInt8"), "int8-saturating")
-    assert precisions.lacks("int8-saturating") == ""

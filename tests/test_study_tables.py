@@ -53,6 +53,8 @@ def test_tables_say_what_the_rows_say(rows):
     assert re.search(r"int8-dynamic +40 +75\.0 % +\+75\.0 +\+0\.0", said["whole_sets"])
     assert re.search(r"\+50\.0 +\+0\.0 to \+0\.0 +1 of 4 +not run +\+0\.0 +not run", said["controls"])
     assert re.search(r"30 +20\.0 % +0\.9", said["effort"])
+    assert "+18.68 %" in said["claims"] and re.search(r"direct +\+50\.0 points", said["claims"])
+    assert re.search(r"transfer, whole set +\+75\.0 points", said["claims"])
 
 
 def test_the_saturating_product_is_set_beside_the_exact_one(rows):

@@ -1,7 +1,7 @@
 """How direct gains depend on how many words an attack may change, read off the published rows.
 
-`outcomes.direct` says why this needs no further run.  The plan does not name this outcome: it was added when the records
-were there, and the verdict does not rest on it.
+`outcomes.direct` says why this needs no further run.  The plan did not name this outcome before its eleventh change, which
+makes H5 of it, tested on later records alone (`tested`); the verdict does not rest on it.
 """
 
 from collections.abc import Iterable
