@@ -132,6 +132,10 @@ BACKBONES = {
 
 INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
 ADVERSARIAL_OPTIONS = ("adversarial_attack", "adversarial_examples", "resources")
+ANEW = ("anew-1", "anew-2", "anew-3")
+"""Checkpoints that learned for so many further epochs, each from adversarial examples made anew."""
+LEARNED_FROM = {"adversarial": "fp32", **dict(zip(ANEW, ("fp32", *ANEW), strict=False))}
+"""Checkpoints that learn from adversarial examples, and the variant that is attacked to make them."""
 STATIC = ("calibration_examples",)
 EMULATED, SATURATING = "int8-emulated", "int8-saturating"
 LOWEST_BITS, HIGHEST_BITS = 2, 16
@@ -169,6 +173,12 @@ def _ladder() -> dict[str, VariantEntry]:
     )
 
 
+def _anew(rounds: int) -> str:
+    """What a checkpoint of `ANEW` is."""
+    often = "once" if rounds == 1 else f"{rounds} times"
+    return f"fine-tuned {often} for an epoch more, each time with adversarial examples made anew, 32-bit"
+
+
 MATCHED = {
     "logit-noise-1": "32-bit weights plus noise that moves clean logits as much as int8 does",
     "logit-noise-2": "as logit-noise-1, second draw",
@@ -195,6 +205,10 @@ VARIANTS = (
             "adversarial",
             "int8-dynamic",
             ADVERSARIAL_OPTIONS + INT8_OPTIONS,
+        ),
+        **{name: VariantEntry(_anew(i), name, "fp32", ADVERSARIAL_OPTIONS) for i, name in enumerate(ANEW, 1)},
+        "anew-3-int8": VariantEntry(
+            "anew-3, then the paper's quantization", "anew-3", "int8-dynamic", ADVERSARIAL_OPTIONS + INT8_OPTIONS
         ),
         "other-seed": VariantEntry("control: the same fine-tuning with the next seed, 32-bit", "other-seed"),
         "noise-1": VariantEntry(

@@ -58,7 +58,8 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     Parameters:
         p: of which the model's parameters count: `dataset`, `backbone`, `seed`, `epochs` and so on.
         which: "base"; "adversarial" (from the backbone, on the training split and successful perturbations of training
-            examples); "other-seed" ("base" with the next seed); "qat8" or "qat4" (from the backbone, rounding to 8 or 4
+            examples); "anew-1" to "anew-3" ("base", one before it, for an epoch more on the training split and such
+            perturbations made for it); "other-seed" ("base" with the next seed); "qat8" or "qat4" (from the backbone, rounding to 8 or 4
             bits while it learns).
     Returns: A `Path` with model.safetensors, config.json, the tokenizer, history.json (the learning curve) and card.md.
         With `p.epochs` 0 "base" is the backbone as it is, an ONNX file as model.onnx. `store.meta` of it gives `seconds`,
@@ -75,7 +76,8 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     if which == "other-seed":
         return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
     backbones.check(p)
-    made = training_attack(p) if which == "adversarial" else []
+    made = training_attack(p, which) if which in catalog.LEARNED_FROM else []
+    start = checkpoint(p, catalog.VARIANTS[catalog.LEARNED_FROM[which]].checkpoint) if which in catalog.ANEW else None
     extra, splits = fine_tuning.examples(made), dataset(p)
     depends = {
         "parameters": fine_tuning.identity(p, which),
@@ -84,8 +86,9 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
         "extra": config.key(extra),
         "code": provenance.code("training"),
         "versions": {v: version(v) for v in fine_tuning.VERSIONS},
-    }
-    build = own_onnx.take if given.is_onnx(p.backbone) else partial(fine_tuning.build, which=which, attacked=made)
+    } | ({"start": store.sha256(given.weights(start))} if start else {})
+    tune = partial(fine_tuning.build, which=which, attacked=made, start=start)
+    build = own_onnx.take if given.is_onnx(p.backbone) else tune
     return store.made(checkpoint_folder(p, which, splits.name), depends, lambda room: build(p, splits, room))
 
 
@@ -194,12 +197,14 @@ def attack(
     return _attacked(p, variant or p.variant, dataset(p).eval_split(), "attacks", progress, recipe)
 
 
-def training_attack(p: config.Parameters, progress: bool = True) -> list[records.Record]:
-    """The records of the attack that makes adversarial training examples: `p.adversarial_attack` on the fp32 variant over
-    `p.adversarial_examples` seeded training examples."""
+def training_attack(p: config.Parameters, which: str = "adversarial", progress: bool = True) -> list[records.Record]:
+    """The records of the attack that makes adversarial training examples for the checkpoint `which`:
+    `p.adversarial_attack` over `p.adversarial_examples` seeded training examples, on the variant that it learns from: each
+    of `anew-1` to `anew-3` from another one, and from other examples."""
     aims: dict = {"query_budget": 0, "margin": 0.0, "joint": "", "spare": "", "ranking": "", "restart": 0}
-    q = dataclasses.replace(p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=p.seed, **aims)
-    return _attacked(q, "fp32", dataset(q).train, "training-attacks", progress, None)
+    seed = p.seed + (catalog.ANEW.index(which) if which in catalog.ANEW else 0)
+    q = dataclasses.replace(p, attack=p.adversarial_attack, n=p.adversarial_examples, attack_seed=seed, **aims)
+    return _attacked(q, catalog.LEARNED_FROM[which], dataset(q).train, "training-attacks", progress, None)
 
 
 def attack_folder(

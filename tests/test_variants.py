@@ -115,6 +115,30 @@ def test_adversarial_training_adds_examples_and_keeps_its_costs(tiny):
     assert classifiers.load(path).digest != pipeline.classifier(p, "fp32").digest
 
 
+@pytest.mark.slow
+def test_anew_learns_further_from_examples_made_for_what_it_starts_from(tiny):
+    from safetensors.numpy import load_file
+
+    p = dataclasses.replace(tiny, adversarial_examples=12)
+    path = {which: pipeline.checkpoint(p, which) for which in ("base", "adversarial", "anew-1", "anew-2")}
+    weights = {which: load_file(folder / "model.safetensors") for which, folder in path.items()}
+
+    def apart(one, other):
+        return sum(float(((w - weights[other][name]) ** 2).sum()) for name, w in weights[one].items())
+
+    assert 0 < apart("anew-1", "base") < apart("adversarial", "base") and 0 < apart("anew-2", "anew-1") < apart("anew-2", "adversarial")
+    for which, start in (("anew-1", "base"), ("anew-2", "anew-1")):
+        depends = store.intact(path[which])["depends"]
+        assert depends["start"] == store.sha256(path[start] / "model.safetensors")
+        assert f"for one epoch more of {path[start].name}" in (path[which] / "card.md").read_text()
+        assert fine_tuning.history(path[which])["epoch"].tolist()[-1] == 1 < p.epochs
+        assert store.meta(path[which])["examples_succeeded"] > 0
+    made = {which: pipeline.training_attack(p, which, progress=False) for which in ("adversarial", "anew-1", "anew-2")}
+    assert made["anew-1"] == made["adversarial"] and {r.variant for r in made["anew-2"]} == {"anew-1"}
+    assert {r.example for r in made["anew-2"]} != {r.example for r in made["anew-1"]}
+    assert pipeline.checkpoint(dataclasses.replace(p, adversarial_examples=3), "anew-1") != path["anew-1"]
+
+
 def test_latencies_are_in_milliseconds_and_taken_in_turns(tiny, monkeypatch):
     paths, asked = {name: pipeline.variant(tiny, name) for name in ("fp32", "int8-dynamic")}, []
     load = classifiers.load

@@ -126,6 +126,7 @@ def manifest(run_dir: Path, unit: plan_file.Unit, note: dict, jobs: list[dict]) 
         "parameters": unit.parameters,
         "checkpoints": {name: meta["files"].get("model.safetensors") for name, meta in checkpoints.items()},
         "validation": {job["names"][0]: fine_tuning.validation_accuracy(path) for job, path in by["tune"]},
+        "adversarial_examples": {job["names"][0]: found for job, path in by["tune"] if (found := fine_tuning.attacked(path))},
         "data": next((meta["depends"]["data"] for meta in checkpoints.values()), None),
         "models": {job["names"][0]: store.intact(path)["depends"]["model"] for job, path in by["clean"]},
         "bytes": {job["names"][0]: recorded.read_clean(path)["bytes"] for job, path in by["clean"]},

@@ -5,6 +5,7 @@ byte; times and the host's name are kept beside them, in the artefact's meta.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import platform
@@ -20,7 +21,7 @@ from ..errors import CannotRun
 from ..escaping import markdown
 from . import backbones, given, rounding
 
-OPTIONS = {"base": (), "adversarial": catalog.ADVERSARIAL_OPTIONS, "other-seed": ()} | dict.fromkeys(rounding.BITS, ())
+OPTIONS = dict.fromkeys(("base", "other-seed", *rounding.BITS), ()) | dict.fromkeys(catalog.LEARNED_FROM, catalog.ADVERSARIAL_OPTIONS)
 VERSIONS = ("torch", "transformers", "tokenizers")
 THREADS = 1
 WARM_UP, WEIGHT_DECAY, CLIP, POINTS = 0.1, 0.01, 1.0, 60
@@ -59,12 +60,17 @@ def validation_accuracy(path: Path) -> float:
     return store.read_json(Path(path) / "history.json")[-1]["validation accuracy"]
 
 
-def build(p: config.Parameters, dataset: datasets.Dataset, folder: Path, which: str, attacked: list[records.Record]) -> dict:
-    """Writes the checkpoint `which` to `folder`; `attacked`: the attack on training examples, for adversarial training.
+def build(
+    p: config.Parameters, dataset: datasets.Dataset, folder: Path, which: str, attacked: list[records.Record], start: Path | None
+) -> dict:
+    """Writes the checkpoint `which` to `folder`; `attacked`: the attack on training examples, for adversarial training;
+    `start`: the checkpoint that learns for an epoch more, in place of the backbone for all epochs.
 
     Returns what `fine_tune` does and, with `attacked`, what that cost."""
     cost = costs(attacked) if attacked else {}
-    return fine_tune(p, dataset, folder, examples(attacked), rounding.BITS.get(which), cost) | cost
+    if start:
+        p = dataclasses.replace(config.settled(p), epochs=1)
+    return fine_tune(p, dataset, folder, examples(attacked), rounding.BITS.get(which), cost, start) | cost
 
 
 def examples(attacked: list[records.Record]) -> tuple[list[str], list[int]]:
@@ -83,10 +89,19 @@ def costs(attacked: list[records.Record]) -> dict:
     return {"attack_seconds": seconds, "attack_queries": sum(r.queries for r in attacked)} | counts
 
 
+def attacked(path: Path) -> dict[str, int]:
+    """How the attack on training examples ended of which an adversarially trained checkpoint learned: the number of
+    examples by status; those that succeeded were added.  Empty for other checkpoints."""
+    meta = store.meta(path)
+    return {s.value: meta[key] for s in records.Status if (key := f"examples_{s.value}") in meta}
+
+
 def fine_tune(
-    p: config.Parameters, dataset: datasets.Dataset, folder: Path, extra=((), ()), bits: int | None = None, costs=None
+    p: config.Parameters, dataset: datasets.Dataset, folder: Path, extra=((), ()), bits: int | None = None, costs=None,
+    start_from: Path | None = None,
 ) -> dict:
-    """Fine-tunes `p.backbone` on the training split and `extra` (texts, labels), and writes the checkpoint to `folder`.
+    """Fine-tunes `p.backbone`, or the checkpoint `start_from`, on the training split and `extra` (texts, labels), and
+    writes the checkpoint to `folder`.
 
     AdamW, linear warm-up and decay, gradients clipped at norm 1, batches of similar length, 32-bit
     floats, one CPU thread or one GPU; a share `p.word_dropout` of the tokens is replaced by the mask
@@ -97,7 +112,7 @@ def fine_tune(
 
     p = config.settled(p)
     with _determinism(p.seed):
-        model, tokenizer = backbones.build(p, dataset)
+        model, tokenizer = backbones.build(dataclasses.replace(p, backbone=str(start_from or p.backbone)), dataset)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         loop = _Loop(p, model.to(device), tokenizer, device)
         examples = loop.encode((*dataset.train.texts, *extra[0]), (*dataset.train.labels, *extra[1]))
@@ -108,7 +123,8 @@ def fine_tune(
         model.to("cpu").save_pretrained(folder, safe_serialization=True)
         tokenizer.save_pretrained(folder)
     count = sum(w.numel() for w in model.parameters())
-    return notes(p, dataset, folder, (rows, seconds), tried(len(extra[0]), costs or {}), count, device.type, start)
+    added = tried(len(extra[0]), costs or {}) + (f", for one epoch more of {start_from.name}" if start_from else "")
+    return notes(p, dataset, folder, (rows, seconds), added, count, device.type, start)
 
 
 def untrained(measured: dict) -> dict:
