@@ -13,7 +13,7 @@ from test_study_analysis import clean, frame, whole
 from qrsupport import store
 from qrsupport.analysis import boundary, gains, sweep
 from qrsupport.errors import NoRecords
-from qrsupport.study import beside, figures, findings, limits, read, status, tables, words
+from qrsupport.study import beside, figures, findings, limits, plan_file, read, status, tables, trained, words
 
 ROOT = Path(__file__).parents[1]
 TABLES = ["direct_gains", "worst_cases", "cells", "controls", "recoveries", "recovery_tests", "whole_sets", "by_class",
@@ -70,6 +70,26 @@ def test_pairs_that_can_saturate_come_from_the_manifests():
     about = {"parameters": {"dataset": "mr", "backbone": "b"}, "saturating": {"pairs": 12, "of": 34_567}}
     assert words.saturating([{}, about, about | {"saturating": {}}]).endswith(": 12 of 34,567 in `b` on mr.")
     assert words.saturating([{}]) == ""
+
+
+def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows):
+    mine = rows[(rows["variant"] == "int8-dynamic") & rows["target"].isna()]
+    made = pd.concat([rows, mine.assign(variant="anew-3"), mine[mine["attack"] != "pwws"].assign(variant="anew-1")], ignore_index=True)
+    said = lines(trained.beside(made, n=50))
+    assert any(re.search(r"pwws +anew-3 +100\.0 % +50\.0 % +\+50\.0 points.*\+0\.0 points", line) for line in said)
+    assert not any("pwws" in line and "anew-1" in line for line in said) and "(no rows)" in repr(trained.beside(rows, n=50))
+    assert "under pwws `anew-3` gains +50.0 points" in trained.said(made, n=50) and "No record" in trained.said(rows, n=50)
+    assert "`int8-dynamic` differs from `anew-3` by +0.0 points" in trained.said(made, n=50)
+
+
+def test_how_many_texts_were_added_comes_from_the_manifests():
+    plan = plan_file.read()
+    units = [plan.unit("mr-minilm-l6-s0-more"), plan.unit("mr-minilm-l6-s0-anew"), plan.unit("mr-minilm-l6-s0")]
+    ended = {"anew-1": {"succeeded": 1_234, "failed": 5, "skipped": 761}}
+    about = [{"checkpoints": {"base": "a", "adversarial": "b"}}, {"checkpoints": {"anew-1": "c"}, "adversarial_examples": ended}, {}]
+    said = lines(trained.counts(zip(units, about, strict=True)))
+    assert len(said) == 5 and re.search(r"adversarial +fp32 +80 +not noted", said[3])
+    assert re.search(r"anew-1 +fp32 +2,000 +1,234 +5 +761", said[4])
 
 
 def test_limits_on_words_are_read_off_the_rows(rows):

@@ -1,0 +1,67 @@
+"""int8 beside adversarial training: how many texts were made for it, and what each gains attacked itself.
+
+Adversarial training is a baseline only as far as it was done well, so how much it learned from stands beside its gain.
+"""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from .. import catalog
+from ..analysis import gains, outcomes
+from ..report.tables import Html, percent, table
+from . import findings, limits, plan_file
+from .findings import interval
+
+NAMES = [name for name, entry in catalog.VARIANTS.items() if entry.checkpoint in catalog.LEARNED_FROM]
+"""Variants of a checkpoint that learned from adversarial examples."""
+ANEW = {findings.VARIANT: "int8-dynamic", "anew-1": "examples made once", "anew-3": "made anew three times"}
+"""What the figure of limits sets side by side, on the models that have all of it."""
+
+
+def counts(units: Iterable[tuple[plan_file.Unit, dict]]) -> Html:
+    """How many training texts were attacked for each checkpoint, and how many were added, from units and their manifests.
+
+    An older manifest does not say how many of them succeeded.
+    """
+    rows = []
+    for unit, about in units:
+        attacked = unit.make().adversarial_examples
+        for which in (name for name in about.get("checkpoints", {}) if name in catalog.LEARNED_FROM):
+            ended = about.get("adversarial_examples", {}).get(which, {})
+            row = {"unit": unit.name, "checkpoint": which, "made for": catalog.LEARNED_FROM[which], "training texts attacked": attacked}
+            names = {"succeeded": "added", "failed": "failed", "skipped": "skipped"}
+            rows.append(row | {head: ended.get(name, "not noted") for name, head in names.items()})
+    return table(pd.DataFrame(rows), "Adversarial training: texts attacked and added, before each fine-tuning; skipped texts had a wrong label unattacked")
+
+
+def beside(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
+    """By model, attack and adversarially trained variant: clean accuracy, accuracy under direct attack, the gain over
+    fp32, and int8's accuracy minus its."""
+    found, unattacked = outcomes.direct(rows), outcomes.clean(rows)
+    clean = unattacked.groupby([*outcomes.MODEL, "variant"])["right"].mean()
+    parts = []
+    for key, part in found.groupby([*outcomes.MODEL, "attack"]):
+        there = part.groupby("variant")["right"].mean()
+        for name in (name for name in (findings.SOURCE, findings.VARIANT, *NAMES) if name in there and set(NAMES) & set(there.index)):
+            row = dict(zip([*outcomes.MODEL, "attack"], key, strict=True)) | {"variant": name}
+            row |= {"clean accuracy": percent(clean.get((*key[:-1], name), float("nan"))), "accuracy under attack": percent(there[name])}
+            for head, pair in (("gain over fp32", (name, findings.SOURCE)), ("int8-dynamic minus it", (findings.VARIANT, name))):
+                row[head] = "" if pair[0] == pair[1] else interval(gains.pooled(part, *pair, n))
+            parts.append(row)
+    return table(pd.DataFrame(parts), "Adversarial training and int8-dynamic, each attacked itself, with 95 % intervals over examples")
+
+
+def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """What the strongest adversarial training gains and how int8 stands beside it, attack by attack."""
+    name = catalog.ANEW[-1]
+    found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, name]))
+    if not len(found):
+        return "No record of adversarial training with examples made anew yet."
+    parts = [
+        f"under {attack} `{name}` gains {interval(gains.pooled(part, name, findings.SOURCE, n))} over `fp32`, and `int8-dynamic` "
+        f"differs from `{name}` by {interval(gains.pooled(part, findings.VARIANT, name, n))}"
+        for attack, part in found.groupby("attack")
+    ]
+    cost = gains.pooled(outcomes.clean(rows), name, findings.SOURCE, n)
+    return f"Attacked itself, {'; '.join(parts)}. Clean accuracy of `{name}` differs from that of `fp32` by {interval(cost)}."
