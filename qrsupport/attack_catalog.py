@@ -25,6 +25,10 @@ ATTACKS = {
         "TextFooler (Jin et al. 2020): embedding neighbours, greedy by word importance",
         "TextFoolerJin2019", ("encoder", "neighbours", "tagger"),
     ),  # fmt: skip
+    "textfooler-strict": AttackEntry(
+        "TextFooler, each exchange held to a cosine of 0.98 between sentences (Morris et al. 2020)",
+        "TextFoolerStrict", ("encoder", "neighbours", "tagger"),
+    ),  # fmt: skip
     "pwws": AttackEntry(
         "PWWS (Ren et al. 2019): WordNet synonyms, greedy by probability-weighted saliency",
         "PWWSRen2019", ("substitutes", "stop_words"),
@@ -103,7 +107,7 @@ ATTACKS = {
         cannot="it has to be told one label to reach, and reads a file that TextAttack's package leaves out", nearest=("deepwordbug",),
     ),  # fmt: skip
 }
-"""Recipes of TextAttack 0.3.11 for classifiers of English text.  Left out: its Chinese, French and Spanish recipes, whose
+"""Recipes of TextAttack 0.3.11 for classifiers of English text, and one more (`attacks.strict`).  Left out: its Chinese, French and Spanish recipes, whose
 words are not English, and Seq2Sick and Morpheus, which attack models that answer with text."""
 ABSENT = {
     "embedded": {"masked_lm": "masked language model", "vectors": "word vectors", "language_model": "GPT-2"},

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -60,7 +61,24 @@ def outcome(record):
 
 def test_every_recipe_for_english_classifiers_has_a_name():
     shipped = {k for k, v in vars(attack_recipes).items() if isinstance(v, type) and issubclass(v, AttackRecipe)}
-    assert {entry.recipe for entry in attack_catalog.ATTACKS.values()} == shipped - LEFT_OUT - {"AttackRecipe"}
+    assert {entry.recipe for entry in attack_catalog.ATTACKS.values()} - set(wiring.OWN) == shipped - LEFT_OUT - {"AttackRecipe"}
+
+
+@pytest.mark.parametrize(("threshold", "least"), [(None, 0.98), (0.8, 0.809)])
+def test_strict_is_textfooler_with_another_sentence_constraint(threshold, least):
+    words = resources.load("embedded", attack="textfooler")
+    encoder = SimpleNamespace(threshold=threshold, encode=words.encoder.encode)
+    find = lambda part: encoder if part == "encoder" else words.part(part)  # noqa: E731
+    usual, strict = (
+        wiring.build_recipe(wiring.RECIPES[name], find, wiring.Wrapper(recipes.Blank())) for name in ("textfooler", "textfooler-strict")
+    )
+    (loose,), (tight,) = ([c for c in built.constraints if isinstance(c, wiring.Encoded)] for built in (usual, strict))
+    assert tight.threshold == pytest.approx(least, abs=1e-3) and tight.metric == "cosine" and tight.window_size == 15
+    assert loose.skip_text_shorter_than_window and not tight.skip_text_shorter_than_window
+    for part in ("search_method", "transformation", "goal_function"):
+        assert repr(getattr(usual, part)) == repr(getattr(strict, part))
+    others = [[repr(c) for c in (*built.pre_transformation_constraints, *built.constraints) if c not in (loose, tight)] for built in (usual, strict)]
+    assert others[0] == others[1] and len(others[0]) == 5
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -24,6 +24,7 @@ from ..errors import BadParameter, CannotRun, QRError, UnknownName
 from ..lexicons import published
 from ..lexicons.resources import Resources
 from .parts import Flights, Fluent, Genetic, Homoglyphs, Location, Merge, Name, Reduction, Swarm
+from .strict import TextFoolerStrict
 
 offline.textattack()
 
@@ -63,7 +64,8 @@ from textattack.transformations import (
 )
 from textattack.transformations.word_swaps.word_swap import WordSwap
 
-RECIPES = {name: getattr(attack_recipes, entry.recipe) for name, entry in attack_catalog.ATTACKS.items()}
+OWN = {recipe.__name__: recipe for recipe in (TextFoolerStrict,)}
+RECIPES = {name: OWN.get(entry.recipe) or getattr(attack_recipes, entry.recipe) for name, entry in attack_catalog.ATTACKS.items()}
 _building = threading.Lock()
 
 
