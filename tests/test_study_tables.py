@@ -72,6 +72,16 @@ def test_pairs_that_can_saturate_come_from_the_manifests():
     assert words.saturating([{}]) == ""
 
 
+def test_the_strict_constraint_is_an_outcome_beside_the_hypotheses(rows):
+    wins = rows[(rows["kind"] == "direct") & (rows["attack"] == "pwws")].assign(attack="textfooler")
+    strict = wins.assign(attack=limits.STRICT)
+    both = pd.concat([rows, wins, strict.assign(status=strict["status"].where(strict["variant"] != "fp32", "failed"))], ignore_index=True)
+    said = limits.strictly(both, n=50)
+    assert "TextFooler turns 100.0 %, `textfooler-strict` 0.0 %" in said and "-50.0 points" in said and said.endswith("**Confirmed**.")
+    assert "no record" in limits.strictly(rows, n=50)
+    assert set(findings.usual(both)["attack"].dropna()) <= set(findings.ATTACKS) and len(findings.usual(both)) == len(both) - len(strict)
+
+
 def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows):
     mine = rows[(rows["variant"] == "int8-dynamic") & rows["target"].isna()]
     made = pd.concat([rows, mine.assign(variant="anew-3"), mine[mine["attack"] != "pwws"].assign(variant="anew-1")], ignore_index=True)

@@ -65,8 +65,12 @@ def interval(found: dict) -> str:
 
 def main(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows on which the verdict rests: the paper's data sets, one backbone, two attacks."""
-    same = rows["dataset"].isin(DATASETS) & (rows["backbone"] == BACKBONE)
-    return rows[same & ~rows["attack"].isin(set(attack_catalog.ATTACKS) - set(ATTACKS))]
+    return usual(rows[rows["dataset"].isin(DATASETS) & (rows["backbone"] == BACKBONE)])
+
+
+def usual(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the two attacks that the hypotheses are about, and of clean texts."""
+    return rows[~rows["attack"].isin(set(attack_catalog.ATTACKS) - set(ATTACKS))]
 
 
 def direct(rows: pd.DataFrame, n: int = gains.DRAWS) -> Finding:

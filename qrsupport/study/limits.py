@@ -1,4 +1,5 @@
-"""How direct gains depend on how many words an attack may change, read off the published rows.
+"""How direct gains depend on an attack's limits: on how many words it may change, read off the published rows, and on a
+strict sentence constraint, by an attack of its own.
 
 `outcomes.direct` says why this needs no further run.  The plan did not name this outcome before its eleventh change, which
 makes H5 of it, tested on later records alone (`tested`); the verdict does not rest on it.
@@ -20,6 +21,7 @@ SHOWN = (0.1, 0.2, 0.3, 1.0)
 """Those of the table."""
 FEW = 0.2
 """The share that is said in words."""
+STRICT = "textfooler-strict"
 SINCE = 11
 """The version of the plan that took H5 from the records before it."""
 NAMES = {findings.VARIANT: "int8-dynamic", findings.AVERAGE: "noise as large"}
@@ -126,3 +128,25 @@ def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
         return "H5, few words: no record yet of a model first published since the plan names it."
     verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
     return f"H5, few words, on models first published since the plan names it ({_named(fresh)}): {interval(found)}. **{verdict}**."
+
+
+def strictly(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """H6, in two sentences: how often TextFooler succeeds on fp32 without and with the strict constraint, and int8's gain
+    under it; on the models attacked so."""
+    mine = rows.merge(rows.loc[rows["attack"] == STRICT, outcomes.MODEL].drop_duplicates())
+    strict = mine[mine["attack"] == STRICT]
+    found = gains.pooled(outcomes.direct(strict), findings.VARIANT, findings.SOURCE, n)
+    if not found["places"]:
+        return "H6, strict constraint: no record yet."
+    verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
+    return (
+        f"Of the texts that `fp32` gets right, TextFooler turns {percent(_success(mine, 'textfooler'))}, `{STRICT}` "
+        f"{percent(_success(mine, STRICT))}. H6, strict constraint ({_named(strict)}): `int8-dynamic` minus `fp32`, each "
+        f"attacked itself: {interval(found)}. **{verdict}**."
+    )
+
+
+def _success(rows: pd.DataFrame, attack: str) -> float:
+    """Success rate of ordinary attacks on fp32."""
+    found = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["attack"] == attack) & (rows["variant"] == findings.SOURCE)])
+    return float((found.loc[found["status"].isin(["failed", "succeeded"]), "status"] == "succeeded").mean())
