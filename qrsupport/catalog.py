@@ -175,8 +175,8 @@ def _ladder() -> dict[str, VariantEntry]:
 
 def _anew(rounds: int) -> str:
     """What a checkpoint of `ANEW` is."""
-    often = "once" if rounds == 1 else f"{rounds} times"
-    return f"fine-tuned {often} for an epoch more, each time with adversarial examples made anew, 32-bit"
+    more = "1 epoch more" if rounds == 1 else f"{rounds} epochs more"
+    return f"fp32 fine-tuned for {more}, with adversarial examples made anew before each, 32-bit"
 
 
 MATCHED = {
