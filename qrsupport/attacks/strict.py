@@ -14,8 +14,8 @@ class TextFoolerStrict(TextFoolerJin2019):
 
     Cosine 0.98 in windows of 15 words, of shorter texts too, in place of an angular similarity of 0.84 (cosine 0.88) that
     texts of fewer than 15 words need not meet; an encoder with a threshold of its own, as `embedded` has, keeps that one.
-    Their other two changes, word vectors with a cosine of 0.9 and a grammar
-    checker, are not made: no resource set but `published` has word vectors, none a checker.
+    Their other two changes, word vectors with a cosine of 0.9 and a grammar checker, are not made: no resource set but
+    `published` has word vectors, none a checker.
 
     Morris, Lifland, Lanchantin, Ji, Qi: Reevaluating Adversarial Examples in Natural Language, Findings of EMNLP 2020.
     """
