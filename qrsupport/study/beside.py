@@ -56,7 +56,7 @@ def answer() -> str:
     """The study's answer as the front page and the README give it, in Markdown: the verdict, then a list of what it rests on."""
     found = status.status(plan_file.read(), project.sources() / read.FOLDER)
     units = status.whole(found[found["unit"].isin(_units(blind=False))])
-    verdict, *parts = [*words.answer(rows(), units), *words.apart(findings.usual(_published(blind=True)))]
+    verdict, *parts = [*words.answer(rows(), units), *words.apart(_published(blind=True))]
     return "\n".join([verdict, "", *(f"- {part}" for part in parts)])
 
 

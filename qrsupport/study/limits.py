@@ -130,18 +130,22 @@ def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     return f"H5, few words, on models first published since the plan names it ({_named(fresh)}): {interval(found)}. **{verdict}**."
 
 
+def strict(rows: pd.DataFrame, n: int = gains.DRAWS) -> dict:
+    """int8's gain over fp32 under the strict constraint, as `gains.pooled`."""
+    return gains.pooled(outcomes.direct(rows[rows["attack"] == STRICT]), findings.VARIANT, findings.SOURCE, n)
+
+
 def strictly(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """H6, in two sentences: how often TextFooler succeeds on fp32 without and with the strict constraint, and int8's gain
     under it; on the models attacked so."""
     mine = rows.merge(rows.loc[rows["attack"] == STRICT, outcomes.MODEL].drop_duplicates())
-    strict = mine[mine["attack"] == STRICT]
-    found = gains.pooled(outcomes.direct(strict), findings.VARIANT, findings.SOURCE, n)
+    found = strict(mine, n)
     if not found["places"]:
         return "H6, strict constraint: no record yet."
     verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
     return (
         f"Of the texts that `fp32` gets right, TextFooler turns {percent(_success(mine, 'textfooler'))}, `{STRICT}` "
-        f"{percent(_success(mine, STRICT))}. H6, strict constraint ({_named(strict)}): `int8-dynamic` minus `fp32`, each "
+        f"{percent(_success(mine, STRICT))}. H6, strict constraint ({_named(mine)}): `int8-dynamic` minus `fp32`, each "
         f"attacked itself: {interval(found)}. **{verdict}**."
     )
 

@@ -67,7 +67,8 @@ def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
     """What the models that were not looked at first say of the direct gain, one sentence a data set and backbone."""
     said = []
-    for (dataset, backbone), part in rows.groupby(["dataset", "backbone"], sort=False):
+    for (dataset, backbone), whole in rows.groupby(["dataset", "backbone"], sort=False):
+        part, strict = findings.usual(whole), limits.strict(whole, n)
         own, clean = findings.direct(part, n), gains.pooled(outcomes.clean(part), findings.VARIANT, findings.SOURCE, n)
         if own.gain["places"]:
             beyond = "not yet set beside such noise"
@@ -77,9 +78,10 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             seeds = f"{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
             suite = findings.worst(part, n).gain
             over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
+            held = f"under a strict sentence constraint it differs by {interval(strict)}; " if strict["places"] else ""
             said.append(
                 f"Not part of that verdict, `{backbone}` on {dataset} ({seeds}, {own.gain['n']} examples): attacked "
-                f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}its clean accuracy differs "
+                f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}{held}its clean accuracy differs "
                 f"by {interval(clean)}. {few(part, n)}"
             )
     return said
