@@ -494,7 +494,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.create_connection = so
 from qrsupport import config; from qrsupport.attacks import recipes, tasks, wiring as attacks
 from qrsupport.errors import QRError
 
-shipped = [v for v in vars(attacks.attack_recipes).values() if recipes.is_recipe(v)]
+shipped = [v for v in vars(attacks.attack_recipes).values() if recipes.is_recipe(v)] + [*attacks.OWN.values()]
 said = {}
 for source in ("embedded", "local"):
     for recipe in shipped:

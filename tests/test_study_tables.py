@@ -90,6 +90,9 @@ def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows)
     assert not any("pwws" in line and "anew-1" in line for line in said) and "(no rows)" in repr(trained.beside(rows, n=50))
     assert "under pwws `anew-3` gains +50.0 points" in trained.said(made, n=50) and "No record" in trained.said(rows, n=50)
     assert "`int8-dynamic` differs from `anew-3` by +0.0 points" in trained.said(made, n=50)
+    answer = words.answer(findings.main(made), (1, 26), 200)
+    assert len(answer) == 4 and "further epochs gains +50.0 points" in answer[3] and "differs from it by +0.0 points" in answer[3]
+    assert "+18.80 %" in answer[3] and trained.short(rows) == []
 
 
 def test_how_many_texts_were_added_comes_from_the_manifests():

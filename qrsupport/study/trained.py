@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from .. import catalog
-from ..analysis import gains, outcomes
+from ..analysis import gains, outcomes, paper_claims
 from ..report.tables import Html, percent, table
 from . import findings, limits, plan_file
 from .findings import interval
@@ -17,6 +17,9 @@ NAMES = [name for name, entry in catalog.VARIANTS.items() if entry.checkpoint in
 """Variants of a checkpoint that learned from adversarial examples."""
 ANEW = {findings.VARIANT: "int8-dynamic", "anew-1": "examples made once", "anew-3": "made anew three times"}
 """What the figure of limits sets side by side, on the models that have all of it."""
+
+
+_CLAIM = next(c for c in paper_claims.CLAIMS if c.baseline == "adversarial" and c.measure == "adversarial")
 
 
 def counts(units: Iterable[tuple[plan_file.Unit, dict]]) -> Html:
@@ -50,6 +53,21 @@ def beside(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
                 row[head] = "" if pair[0] == pair[1] else interval(gains.pooled(part, *pair, n))
             parts.append(row)
     return table(pd.DataFrame(parts), "Adversarial training and int8-dynamic, each attacked itself, with 95 % intervals over examples")
+
+
+def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
+    """One sentence for the answer: int8 beside the strongest adversarial training, over all attacks made on both; none
+    without records."""
+    name = catalog.ANEW[-1]
+    found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, name]))
+    if not len(found):
+        return []
+    gained, behind = gains.pooled(found, name, findings.SOURCE, n), gains.pooled(found, findings.VARIANT, name, n)
+    where = ", ".join(sorted(set(found["dataset"])))
+    return [
+        f"Adversarial training with examples made anew before each of three further epochs gains {interval(gained)} over `fp32` on "
+        f"{where}; `int8-dynamic` differs from it by {interval(behind)}, where the paper reports {_CLAIM.percent:+.2f} % over adversarial training."
+    ]
 
 
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:

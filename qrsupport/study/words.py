@@ -5,7 +5,7 @@ import pandas as pd
 from .. import catalog
 from ..analysis import gains, outcomes, paper_claims, sweep
 from ..report.tables import percent
-from . import findings, limits
+from . import findings, limits, trained
 from .findings import AGAINST, FOR, LEVEL, Finding, interval
 
 ANSWERS = {
@@ -31,7 +31,7 @@ def verdict(found: list[Finding]) -> str:
 
 
 def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> list[str]:
-    """The book's answer in three parts, from the main rows; one sentence where the verdict lacks records.
+    """The book's answer in three parts or four, from the main rows; one sentence where the verdict lacks records.
 
     `units`: how many of the planned units that bear on it are published whole, and how many are planned.
     """
@@ -49,6 +49,7 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
         f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
         f"Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
         f"far it gains {interval(suite.gain)} (H2: {suite.verdict}). {few(rows, n)}",
+        *trained.short(rows, n),
     ]
 
 
