@@ -99,6 +99,16 @@ def test_bootstrap_carries_seeds():
     assert counts / len(drawn) == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
 
 
+def test_a_seed_fine_tuned_again_counts_only_where_the_first_has_not_both_sides():
+    sides = [direct("fp32", "SSSS", seed="0"), direct("int8-dynamic", "FFSS", seed="0")]
+    again = [direct("fp32", "SSSS", seed="0b"), direct("int8-dynamic", "FFFF", seed="0b"), direct("w8", "FSSS", seed="0b")]
+    again += [direct(name, statuses, "textfooler", seed="0b") for name, statuses in (("fp32", "SSSS"), ("int8-dynamic", "FSSS"))]
+    found = outcomes.direct(frame(sum(sides + again, [])))
+    assert gains.pooled(found, "int8-dynamic", n=20)["gain"] == pytest.approx((0.5 + 0.25) / 2)
+    assert gains.pooled(found, "w8", n=20)["gain"] == 0.25
+    assert gains.cells(found, ["int8-dynamic"])[["attack", "seed"]].to_numpy().tolist() == [["pwws", "0"], ["textfooler", "0b"]]
+
+
 def test_seeds_of_unequal_samples_count_alike():
     rows = direct("fp32", "SSSS") + direct("int8-dynamic", "FFFF")
     rows += direct("fp32", "SS", seed=1) + direct("int8-dynamic", "SS", seed=1)

@@ -257,14 +257,18 @@ def test_units_that_share_rows_are_counted_once(tmp_path, rows):
     assert gains.pooled(findings.outcomes.direct(both), "int8-dynamic", n=10)["gain"] == 0.5
 
 
-def test_one_seed_with_two_checkpoints_is_two_fine_tunings(tmp_path, rows):
-    """Another machine fine-tunes one seed to other weights: its rows are neither dropped nor mixed with the first's."""
+def test_one_seed_with_two_checkpoints_is_two_fine_tunings_and_one_seed(tmp_path, rows):
+    """Another machine fine-tunes one seed to other weights: its rows are neither dropped nor mixed with the first's, nor
+    counted as another seed's."""
     for name, base, version in (("one", "a1", 9), ("two", "b2", 12), ("three", "a1", 12)):
         publish(tmp_path, name, rows, checkpoints={"base": base}, version=version)
     found = read.load(tmp_path, ["one", "two", "three"])
     assert found["seed"].value_counts().to_dict() == dict.fromkeys(("0", "0b"), (rows["seed"] == 0).sum())
-    assert gains.pooled(findings.outcomes.direct(found), "int8-dynamic", n=10)["seeds"] == 2
-    assert found.groupby("seed")["since"].unique().map(list).to_dict() == {"0": [9], "0b": [12]}
+    assert gains.pooled(findings.outcomes.direct(found), "int8-dynamic", n=10)["seeds"] == 1
+    assert found.groupby("seed")["since"].unique().map(list).to_dict() == {"0": [9], "0b": [9]}
+    assert words.again(found).startswith("Seed 0 of `minilm-l6` on mr, fine-tuned again, gives 100.0 % of the clean texts")
+    other = found["answer"].where((found["seed"] == "0") | (found["position"] % 4 != 0), 1 - found["answer"])
+    assert " 75.0 % " in words.again(found.assign(answer=other)) and words.again(rows[rows["seed"] == 1]) == ""
 
 
 def cells(page):

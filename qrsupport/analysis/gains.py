@@ -11,7 +11,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from . import metrics
-from .outcomes import MODEL
+from .outcomes import MODEL, number
 
 DRAWS = 10_000
 CELL = [*MODEL, "attack"]
@@ -19,7 +19,7 @@ PLACE = ["dataset", "backbone"]
 
 
 def differences(outcomes: pd.DataFrame, variant: str, against: str) -> pd.DataFrame:
-    """One row an example that both variants have.
+    """One row an example that both variants have, on the first fine-tuning of a seed that has both under an attack.
 
     Columns `CELL`, example, variant and against (right: 1, wrong: 0), d (their difference).
     """
@@ -28,6 +28,8 @@ def differences(outcomes: pd.DataFrame, variant: str, against: str) -> pd.DataFr
         for name, column in ((variant, "variant"), (against, "against"))
     ]
     both = pd.concat(sides, axis=1, join="inner").reset_index()
+    first = both.groupby([*PLACE, number(both), "attack"])["seed"].transform("min")
+    both = both[both["seed"] == first].reset_index(drop=True)
     return both.assign(d=both["variant"] - both["against"])
 
 

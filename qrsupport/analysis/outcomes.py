@@ -12,6 +12,14 @@ MODEL = ["dataset", "backbone", "seed"]
 AIMS = ["attack", *config.AIM]
 OUTCOME = [*MODEL, "attack", "variant", "example", "label", "right"]
 SUITE = "suite"
+LETTERS = "bcdefgh"
+"""Mark a seed fine-tuned again on another kind of processor: `0`, then `0b`.  It has other weights and, so far as seen,
+nearly the same answers, so it is no seed of its own."""
+
+
+def number(rows: pd.DataFrame) -> pd.Series:
+    """The seed of each row without its letter."""
+    return rows["seed"].astype(str).str.rstrip(LETTERS).rename("number")
 
 
 def ordinary(rows: pd.DataFrame) -> pd.DataFrame:

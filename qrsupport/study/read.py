@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import config, store
+from ..analysis.outcomes import LETTERS, number
 from ..errors import StaleArtefact
 
 FOLDER = "book/results/study"
-LETTERS = "bcdefgh"
 TEXT, WHOLE, REAL = pa.string(), pa.int32(), pa.float32()
 _TYPES = {str: TEXT, int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 SCHEMA = pa.schema(
@@ -92,8 +92,8 @@ def load(folder: Path, units: list[str]) -> pd.DataFrame:
     """The rows of several units, each row once: what two units of one checkpoint share is the same.
 
     `seed` is text here.  Another kind of processor fine-tunes the same seed to other weights; a later unit with such a
-    checkpoint is a fine-tuning of its own, whose seed is marked with a letter: `0`, then `0b`.  `since`: the plan's version
-    with which the first unit of a row's fine-tuning was published.
+    checkpoint is marked with a letter, `0`, then `0b`, so that no variant of one is compared with another's.  `since`: the
+    plan's version with which the first unit of a row's data set, backbone and seed was published, letters apart.
     """
     fits: dict[tuple, list] = {}
     parts = []
@@ -106,6 +106,6 @@ def load(folder: Path, units: list[str]) -> pd.DataFrame:
             seed = f"{p['seed']}{('', *LETTERS)[mine.index(checkpoint)]}"
             parts.append(rows(folder, unit).assign(seed=seed, since=about["version"]))
     found = pd.concat(parts or [rows(folder, "").assign(since=0)], ignore_index=True)
-    found["since"] = found.groupby(["dataset", "backbone", "seed"])["since"].transform("min")
+    found["since"] = found.groupby(["dataset", "backbone", number(found)])["since"].transform("min")
     key = ["dataset", "backbone", "seed", "kind", "variant", "target", "attack", *config.AIM, "example"]
     return found.drop_duplicates(key, ignore_index=True)

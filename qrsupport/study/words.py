@@ -123,6 +123,20 @@ def seeds(rows: pd.DataFrame) -> str:
     return f"Another fine-tuning seed recovers {interval(found)} more of `fp32`'s adversarial texts than `int8-dynamic`."
 
 
+def again(rows: pd.DataFrame) -> str:
+    """How alike the fine-tunings of one seed on two kinds of processor are, one sentence each; empty without any."""
+    clean = rows[(rows["kind"] == "clean") & (rows["variant"] == findings.SOURCE)]
+    said = []
+    for (dataset, backbone, seed), part in clean.groupby(["dataset", "backbone", outcomes.number(clean)]):
+        first, *others = (fit.set_index("example")["answer"] for _, fit in part.groupby("seed"))
+        said += [
+            f"Seed {seed} of `{backbone}` on {dataset}, fine-tuned again, gives {percent(float((first == other.reindex(first.index)).mean()))} "
+            "of the clean texts the label that the first gives them."
+            for other in others
+        ]
+    return " ".join(said)
+
+
 def saturating(manifests: list[dict]) -> str:
     """How many pairs of weights can saturate, by model, from the manifests; empty without any."""
     found = {}
