@@ -18,7 +18,6 @@ NAMES = [name for name, entry in catalog.VARIANTS.items() if entry.checkpoint in
 ANEW = {findings.VARIANT: "int8-dynamic", "anew-1": "examples made once", "anew-3": "made anew three times"}
 """What the figure of limits sets side by side, on the models that have all of it."""
 
-
 _CLAIM = next(c for c in paper_claims.CLAIMS if c.baseline == "adversarial" and c.measure == "adversarial")
 
 
@@ -63,10 +62,11 @@ def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
     if not len(found):
         return []
     gained, behind = gains.pooled(found, name, findings.SOURCE, n), gains.pooled(found, findings.VARIANT, name, n)
-    where = ", ".join(sorted(set(found["dataset"])))
+    where = f"{', '.join(gained['datasets'])} ({gained['seeds']} seed{'s' if gained['seeds'] > 1 else ''}, {gained['n']} examples)"
     return [
         f"Adversarial training with examples made anew before each of three further epochs gains {interval(gained)} over `fp32` on "
-        f"{where}; `int8-dynamic` differs from it by {interval(behind)}, where the paper reports {_CLAIM.percent:+.2f} % over adversarial training."
+        f"{where}; `int8-dynamic` differs from it by {interval(behind)}, where the paper reports {_CLAIM.percent:+.2f} % over "
+        "adversarial training."
     ]
 
 
