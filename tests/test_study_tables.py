@@ -87,10 +87,10 @@ def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows)
     mine = rows[(rows["variant"] == "int8-dynamic") & rows["target"].isna()]
     made = pd.concat([rows, mine.assign(variant="anew-3"), mine[mine["attack"] != "pwws"].assign(variant="anew-1")], ignore_index=True)
     said = lines(trained.beside(made, n=50))
-    assert any(re.search(r"pwws +anew-3 +100\.0 % +50\.0 % +\+50\.0 points.*\+0\.0 points", line) for line in said)
+    assert any(re.search(r"pwws +anew-3 +100\.0 % +0\.0 % +50\.0 % +50\.0 % +\+50\.0 points.*\+0\.0 points", line) for line in said)
     assert not any("pwws" in line and "anew-1" in line for line in said) and "(no rows)" in repr(trained.beside(rows, n=50))
     assert "under pwws `anew-3` gains +50.0 points" in trained.said(made, n=50) and "No record" in trained.said(rows, n=50)
-    assert "`int8-dynamic` differs from `anew-3` by +0.0 points" in trained.said(made, n=50)
+    assert "`int8-dynamic` differs from `anew-3` by +0.0 points" in trained.said(made, n=50) and "-int8` by not run" in trained.said(made, n=50)
     answer = words.answer(findings.main(made), (1, 26), 200)
     assert len(answer) == 4 and "further epochs gains +50.0 points" in answer[3] and "differs from it by +0.0 points" in answer[3]
     assert "+18.80 %" in answer[3] and trained.short(rows) == []

@@ -38,20 +38,20 @@ def counts(units: Iterable[tuple[plan_file.Unit, dict]]) -> Html:
 
 
 def beside(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
-    """By model, attack and adversarially trained variant: clean accuracy, accuracy under direct attack, the gain over
-    fp32, and int8's accuracy minus its."""
+    """By model, attack and adversarially trained variant: its clean accuracy, accuracy of fp32, int8 and itself under
+    direct attack, its gain over fp32, and int8's accuracy minus its."""
     found, unattacked = outcomes.direct(rows), outcomes.clean(rows)
     clean = unattacked.groupby([*outcomes.MODEL, "variant"])["right"].mean()
     parts = []
     for key, part in found.groupby([*outcomes.MODEL, "attack"]):
         there = part.groupby("variant")["right"].mean()
-        for name in (name for name in (findings.SOURCE, findings.VARIANT, *NAMES) if name in there and set(NAMES) & set(there.index)):
+        for name in (name for name in NAMES if name in there):
             row = dict(zip([*outcomes.MODEL, "attack"], key, strict=True)) | {"variant": name}
-            row |= {"clean accuracy": percent(clean.get((*key[:-1], name), float("nan"))), "accuracy under attack": percent(there[name])}
-            for head, pair in (("gain over fp32", (name, findings.SOURCE)), ("int8-dynamic minus it", (findings.VARIANT, name))):
-                row[head] = "" if pair[0] == pair[1] else interval(gains.pooled(part, *pair, n))
-            parts.append(row)
-    return table(pd.DataFrame(parts), "Adversarial training and int8-dynamic, each attacked itself, with 95 % intervals over examples")
+            row["clean accuracy"] = percent(clean.get((*key[:-1], name), float("nan")))
+            row |= {f"{side} attacked": percent(there[side]) for side in (findings.SOURCE, findings.VARIANT)}
+            row |= {"it attacked": percent(there[name]), "gain over fp32": interval(gains.pooled(part, name, findings.SOURCE, n))}
+            parts.append(row | {"int8-dynamic minus it": interval(gains.pooled(part, findings.VARIANT, name, n))})
+    return table(pd.DataFrame(parts), "Adversarial training beside fp32 and int8-dynamic: accuracy, each attacked itself, with 95 % intervals over examples")
 
 
 def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
@@ -71,14 +71,16 @@ def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
 
 
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
-    """What the strongest adversarial training gains and how int8 stands beside it, attack by attack."""
+    """What the strongest adversarial training gains, how int8 stands beside it, and what its own int8 adds, attack by
+    attack."""
     name = catalog.ANEW[-1]
     found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, name]))
     if not len(found):
         return "No record of adversarial training with examples made anew yet."
     parts = [
         f"under {attack} `{name}` gains {interval(gains.pooled(part, name, findings.SOURCE, n))} over `fp32`, and `int8-dynamic` "
-        f"differs from `{name}` by {interval(gains.pooled(part, findings.VARIANT, name, n))}"
+        f"differs from `{name}` by {interval(gains.pooled(part, findings.VARIANT, name, n))}, `{name}-int8` by "
+        f"{interval(gains.pooled(part, f'{name}-int8', name, n))}"
         for attack, part in found.groupby("attack")
     ]
     cost = gains.pooled(outcomes.clean(rows), name, findings.SOURCE, n)
