@@ -47,11 +47,11 @@ def beside(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
         there = part.groupby("variant")["right"].mean()
         for name in (name for name in NAMES if name in there):
             row = dict(zip([*outcomes.MODEL, "attack"], key, strict=True)) | {"variant": name}
-            row["clean accuracy"] = percent(clean.get((*key[:-1], name), float("nan")))
-            row |= {f"{side} attacked": percent(there[side]) for side in (findings.SOURCE, findings.VARIANT)}
-            row |= {"it attacked": percent(there[name]), "gain over fp32": interval(gains.pooled(part, name, findings.SOURCE, n))}
+            row["clean"] = percent(clean.get((*key[:-1], name), float("nan")))
+            row |= {side: percent(there[side]) for side in (findings.SOURCE, findings.VARIANT)}
+            row |= {"it": percent(there[name]), "gain over fp32": interval(gains.pooled(part, name, findings.SOURCE, n))}
             parts.append(row | {"int8-dynamic minus it": interval(gains.pooled(part, findings.VARIANT, name, n))})
-    return table(pd.DataFrame(parts), "Adversarial training beside fp32 and int8-dynamic: accuracy, each attacked itself, with 95 % intervals over examples")
+    return table(pd.DataFrame(parts), "Adversarial training: its clean accuracy; accuracy of fp32, int8-dynamic and it, each attacked itself; 95 % intervals over examples")
 
 
 def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
