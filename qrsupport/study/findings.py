@@ -20,6 +20,8 @@ VARIANT, SOURCE, AVERAGE = "int8-dynamic", "fp32", "noise"
 NOISE = [name for name in catalog.VARIANTS if name.startswith("logit-noise")]
 CORE = [SOURCE, VARIANT, "other-seed", *NOISE]
 DATASETS, BACKBONE, ATTACKS = ("mr", "sst2", "emotion"), "minilm-l6", ("textfooler", "pwws")
+STRONGER = catalog.ANEW[-1]
+"""The stronger adversarial training, beside `adversarial` where the paper names one."""
 FOR, AGAINST, UNDECIDED, MISSING = "for", "against", "undecided", "missing"
 
 

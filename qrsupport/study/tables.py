@@ -10,11 +10,9 @@ from ..analysis import boundary, classes, gains, loyalty, null, outcomes, paper_
 from ..analysis.outcomes import MODEL
 from ..report.tables import Html, cell, estimate, p_value, percent, table
 from . import findings
-from .findings import VARIANT, interval
+from .findings import STRONGER, VARIANT, interval
 
 PLACE = ["dataset", "backbone"]
-STRONGER = catalog.ANEW[-1]
-"""The stronger adversarial training, beside `adversarial` where the paper names one."""
 SINGLE = ["other-seed", "fp32-shifted", "int8-unshifted"]
 """Controls of which there is one a model."""
 

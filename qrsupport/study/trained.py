@@ -11,7 +11,7 @@ from .. import catalog
 from ..analysis import gains, outcomes, paper_claims
 from ..report.tables import Html, percent, table
 from . import findings, limits, plan_file
-from .findings import interval
+from .findings import STRONGER, interval
 
 NAMES = [name for name, entry in catalog.VARIANTS.items() if entry.checkpoint in catalog.LEARNED_FROM]
 """Variants of a checkpoint that learned from adversarial examples."""
@@ -57,11 +57,10 @@ def beside(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
 def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
     """One sentence for the answer: int8 beside the strongest adversarial training, over all attacks made on both; none
     without records."""
-    name = catalog.ANEW[-1]
-    found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, name]))
+    found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, STRONGER]))
     if not len(found):
         return []
-    gained, behind = gains.pooled(found, name, findings.SOURCE, n), gains.pooled(found, findings.VARIANT, name, n)
+    gained, behind = gains.pooled(found, STRONGER, findings.SOURCE, n), gains.pooled(found, findings.VARIANT, STRONGER, n)
     where = f"{', '.join(gained['datasets'])} ({gained['seeds']} seed{'s' if gained['seeds'] > 1 else ''}, {gained['n']} examples)"
     return [
         f"Adversarial training with examples made anew before each of three further epochs gains {interval(gained)} over `fp32` on "
@@ -73,15 +72,14 @@ def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """What the strongest adversarial training gains, how int8 stands beside it, and what its own int8 adds, attack by
     attack."""
-    name = catalog.ANEW[-1]
-    found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, name]))
+    found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, STRONGER]))
     if not len(found):
         return "No record of adversarial training with examples made anew yet."
     parts = [
-        f"under {attack} `{name}` gains {interval(gains.pooled(part, name, findings.SOURCE, n))} over `fp32`, and `int8-dynamic` "
-        f"differs from `{name}` by {interval(gains.pooled(part, findings.VARIANT, name, n))}, `{name}-int8` by "
-        f"{interval(gains.pooled(part, f'{name}-int8', name, n))}"
+        f"under {attack} `{STRONGER}` gains {interval(gains.pooled(part, STRONGER, findings.SOURCE, n))} over `fp32`, and `int8-dynamic` "
+        f"differs from `{STRONGER}` by {interval(gains.pooled(part, findings.VARIANT, STRONGER, n))}, `{STRONGER}-int8` by "
+        f"{interval(gains.pooled(part, f'{STRONGER}-int8', STRONGER, n))}"
         for attack, part in found.groupby("attack")
     ]
-    cost = gains.pooled(outcomes.clean(rows), name, findings.SOURCE, n)
-    return f"Attacked itself, {'; '.join(parts)}. Clean accuracy of `{name}` differs from that of `fp32` by {interval(cost)}."
+    cost = gains.pooled(outcomes.clean(rows), STRONGER, findings.SOURCE, n)
+    return f"Attacked itself, {'; '.join(parts)}. Clean accuracy of `{STRONGER}` differs from that of `fp32` by {interval(cost)}."
