@@ -134,8 +134,14 @@ INT8_OPTIONS = ("per_channel", "reduce_range", "weight_type")
 ADVERSARIAL_OPTIONS = ("adversarial_attack", "adversarial_examples", "resources")
 ANEW = ("anew-1", "anew-2", "anew-3")
 """Checkpoints that learned for so many further epochs, each from adversarial examples made anew."""
-LEARNED_FROM = {"adversarial": "fp32", **dict(zip(ANEW, ("fp32", *ANEW), strict=False))}
+LONGER = {"longer-1": "anew-1", "longer-2": "anew-2", "longer-3": "anew-3"}
+"""Controls of `ANEW`: for as many epochs more, with the same texts as they were before they were attacked."""
+ADVERSARIAL = {"adversarial": "fp32", **dict(zip(ANEW, ("fp32", *ANEW), strict=False))}
 """Checkpoints that learn from adversarial examples, and the variant that is attacked to make them."""
+LEARNED_FROM = ADVERSARIAL | {control: ADVERSARIAL[which] for control, which in LONGER.items()}
+"""The same, with the controls that learn from which texts were turned."""
+STARTED_FROM = {which: before for row in (ANEW, LONGER) for which, before in zip(row, ("base", *row), strict=False)}
+"""Checkpoints that go on from another one for one epoch more, and which."""
 STATIC = ("calibration_examples",)
 EMULATED, SATURATING = "int8-emulated", "int8-saturating"
 LOWEST_BITS, HIGHEST_BITS = 2, 16
@@ -179,6 +185,11 @@ def _anew(rounds: int) -> str:
     return f"fp32 fine-tuned for {more}, with adversarial examples made anew before each, 32-bit"
 
 
+def _longer(name: str) -> str:
+    """What a checkpoint of `LONGER` is."""
+    return f"control: as {LONGER[name]}, but with the texts unattacked that it learned from attacked, 32-bit"
+
+
 MATCHED = {
     "logit-noise-1": "32-bit weights plus noise that moves clean logits as much as int8 does",
     "logit-noise-2": "as logit-noise-1, second draw",
@@ -210,6 +221,7 @@ VARIANTS = (
         "anew-3-int8": VariantEntry(
             "anew-3, then the paper's quantization", "anew-3", "int8-dynamic", ADVERSARIAL_OPTIONS + INT8_OPTIONS
         ),
+        **{name: VariantEntry(_longer(name), name, "fp32", ADVERSARIAL_OPTIONS) for name in LONGER},
         "other-seed": VariantEntry("control: the same fine-tuning with the next seed, 32-bit", "other-seed"),
         "noise-1": VariantEntry(
             "control: 32-bit weights plus noise as large as the int8 error", "base", "noise-1", INT8_OPTIONS

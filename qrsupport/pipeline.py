@@ -59,7 +59,8 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
         p: of which the model's parameters count: `dataset`, `backbone`, `seed`, `epochs` and so on.
         which: "base"; "adversarial" (from the backbone, on the training split and successful perturbations of training
             examples); "anew-1" to "anew-3" ("base", one before it, for an epoch more on the training split and such
-            perturbations made for it); "other-seed" ("base" with the next seed); "qat8" or "qat4" (from the backbone, rounding to 8 or 4
+            perturbations made for it); "longer-1" to "longer-3" (controls: as those, with the same texts unperturbed);
+            "other-seed" ("base" with the next seed); "qat8" or "qat4" (from the backbone, rounding to 8 or 4
             bits while it learns).
     Returns: A `Path` with model.safetensors, config.json, the tokenizer, history.json (the learning curve) and card.md.
         With `p.epochs` 0 "base" is the backbone as it is, an ONNX file as model.onnx. `store.meta` of it gives `seconds`,
@@ -76,9 +77,12 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     if which == "other-seed":
         return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
     backbones.check(p)
-    made = training_attack(p, which) if which in catalog.LEARNED_FROM else []
-    start = checkpoint(p, catalog.VARIANTS[catalog.LEARNED_FROM[which]].checkpoint) if which in catalog.ANEW else None
-    extra, splits = fine_tuning.examples(made), dataset(p)
+    made = training_attack(p, catalog.LONGER.get(which, which)) if which in catalog.LEARNED_FROM else []
+    start = checkpoint(p, catalog.STARTED_FROM[which]) if which in catalog.STARTED_FROM else None
+    splits = dataset(p)
+    if which in catalog.LONGER:
+        splits, made = splits.repeating(r.example for r in made if r.status is records.Status.succeeded), []
+    extra = fine_tuning.examples(made)
     depends = {
         "parameters": fine_tuning.identity(p, which),
         "data": splits.fingerprint,

@@ -139,6 +139,29 @@ def test_anew_learns_further_from_examples_made_for_what_it_starts_from(tiny):
     assert pipeline.checkpoint(dataclasses.replace(p, adversarial_examples=3), "anew-1") != path["anew-1"]
 
 
+@pytest.mark.slow
+def test_longer_learns_what_anew_does_but_from_the_texts_before_they_were_attacked(tiny, monkeypatch):
+    p, built = dataclasses.replace(tiny, adversarial_examples=12), {}
+    build = fine_tuning.build
+
+    def watched(p, dataset, folder, which, attacked, start):
+        built[which] = (*dataset.train.texts, *fine_tuning.examples(attacked)[0]), start
+        return build(p, dataset, folder, which, attacked, start)
+
+    monkeypatch.setattr(fine_tuning, "build", watched)
+    q = dataclasses.replace(p, run_dir=f"{p.run_dir}-longer")
+    path = pipeline.checkpoint(q, "longer-2")
+    made = {which: pipeline.training_attack(q, which, progress=False) for which in catalog.ANEW[:2]}
+    train = pipeline.dataset(q).train
+    for which, name in zip(catalog.ANEW[:2], catalog.LONGER, strict=False):
+        turned = [r for r in made[which] if r.status == "succeeded"]
+        pipeline.checkpoint(q, which)
+        assert built[name][0] == (*train.texts, *(train.texts[train.ids.index(r.example)] for r in turned))
+        assert built[which][0] == (*train.texts, *(r.perturbed for r in turned)) and turned
+    assert built["longer-1"][1] == built["anew-1"][1] and built["longer-2"][1].name.startswith("embedded-bert-small-s0-longer-1")
+    assert "added to the training split: 0, for one epoch more of" in (path / "card.md").read_text()
+
+
 def test_latencies_are_in_milliseconds_and_taken_in_turns(tiny, monkeypatch):
     paths, asked = {name: pipeline.variant(tiny, name) for name in ("fp32", "int8-dynamic")}, []
     load = classifiers.load

@@ -13,7 +13,7 @@ import random
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -52,6 +52,13 @@ class Dataset:
         """Name and split of the texts that are neither learned from nor measured on: what sizes of controls are set by."""
         name = next(name for name in ("validation", "test") if name != self.evaluation)
         return name, getattr(self, name)
+
+    def repeating(self, ids: Iterable[str]) -> "Dataset":
+        """These data with the training examples `ids` once more, at the end of the training split."""
+        row = {name: i for i, name in enumerate(self.train.ids)}
+        again = [*range(len(row)), *(row[name] for name in ids)]
+        columns = (self.train.texts, self.train.labels, self.train.ids)
+        return replace(self, train=Split(*(tuple(column[i] for i in again) for column in columns)))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -71,8 +71,8 @@ def _tuning(unit: Unit, which: str, rates: dict) -> float:
     p = unit.make()
     size = plan_file.split_size(p.dataset, "train")
     limit = min(p.train_limit, size) if p.train_limit > 0 else size
-    attacked = p.adversarial_examples * rates[p.adversarial_attack] if which in catalog.LEARNED_FROM else 0
-    return limit * (1 if which in catalog.ANEW else p.epochs) * rates["tune"] + attacked
+    attacked = p.adversarial_examples * rates[p.adversarial_attack] if which in catalog.ADVERSARIAL else 0
+    return limit * (1 if which in catalog.STARTED_FROM else p.epochs) * rates["tune"] + attacked
 
 
 def hours(work: list[Job], cores: int = 2) -> float:

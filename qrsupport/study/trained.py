@@ -29,9 +29,9 @@ def counts(units: Iterable[tuple[plan_file.Unit, dict]]) -> Html:
     rows = []
     for unit, about in units:
         attacked = unit.make().adversarial_examples
-        for which in (name for name in about.get("checkpoints", {}) if name in catalog.LEARNED_FROM):
+        for which in (name for name in about.get("checkpoints", {}) if name in catalog.ADVERSARIAL):
             ended = about.get("adversarial_examples", {}).get(which, {})
-            row = {"unit": unit.name, "checkpoint": which, "made for": catalog.LEARNED_FROM[which], "training texts attacked": attacked}
+            row = {"unit": unit.name, "checkpoint": which, "made for": catalog.ADVERSARIAL[which], "training texts attacked": attacked}
             names = {"succeeded": "added", "failed": "failed", "skipped": "skipped"}
             rows.append(row | {head: ended.get(name, "not noted") for name, head in names.items()})
     return table(pd.DataFrame(rows), "Adversarial training: texts attacked and added, before each fine-tuning; skipped texts had a wrong label unattacked")
