@@ -83,6 +83,16 @@ def test_the_strict_constraint_is_an_outcome_beside_the_hypotheses(rows):
     assert set(findings.usual(both)["attack"].dropna()) <= set(findings.ATTACKS) and len(findings.usual(both)) == len(both) - len(strict)
 
 
+def test_pso_stands_beside_textfooler_on_the_same_examples(rows):
+    wins = rows[rows["attack"] == "pwws"]
+    few = wins[wins["example"].isin(sorted(set(wins["example"]))[:20])].assign(attack="pso")
+    loose = wins.assign(attack="textfooler", words_changed=4)
+    said = words.swarm(pd.concat([rows, loose, few], ignore_index=True), 50)
+    assert "PSO turns 100.0 % (20.0 % of their words changed); TextFooler, on the same texts, 100.0 % (40.0 % of" in said
+    assert "gains over `fp32`: `int8-dynamic` +65.0 points [" in said and "], `other-seed` " in said
+    assert "differs from what is recovered by `other-seed` by " in said and words.swarm(rows) == "No record of PSO yet."
+
+
 def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows):
     mine = rows[(rows["variant"] == "int8-dynamic") & rows["target"].isna()]
     made = pd.concat([rows, mine.assign(variant="anew-3"), mine[mine["attack"] != "pwws"].assign(variant="anew-1")], ignore_index=True)
@@ -94,6 +104,10 @@ def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows)
     answer = words.answer(findings.main(made), (1, 26), 200)
     assert len(answer) == 4 and "further epochs gains +50.0 points" in answer[3] and "differs from it by +0.0 points" in answer[3]
     assert "+18.80 %" in answer[3] and trained.short(rows) == []
+    assert "control `longer-3`: not run" in trained.said(made, n=50) and "unattacked" not in answer[3]
+    longer = pd.concat([made, mine.assign(variant="longer-3", status="succeeded")], ignore_index=True)
+    assert "control `longer-3`: +50.0 points" in trained.said(longer, n=50) and any("longer-3" in line for line in lines(trained.beside(longer, n=50)))
+    assert "and +50.0 points [+37.5, +62.5] over as many epochs on the same texts unattacked; `int8-dynamic` differs" in trained.short(longer, 50)[0]
 
 
 def test_how_many_texts_were_added_comes_from_the_manifests():

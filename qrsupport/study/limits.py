@@ -145,12 +145,12 @@ def strictly(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
     loose = gains.pooled(outcomes.direct(mine[mine["attack"] == LOOSE]), findings.VARIANT, findings.SOURCE, n)
     return (
-        f"Of the texts that `fp32` gets right, TextFooler turns {_turned(mine, LOOSE)}, `{STRICT}` {_turned(mine, STRICT)}. H6, strict constraint ({_named(mine)}): `int8-dynamic` minus `fp32`, each "
+        f"Of the texts that `fp32` gets right, TextFooler turns {turned(mine, LOOSE)}, `{STRICT}` {turned(mine, STRICT)}. H6, strict constraint ({_named(mine)}): `int8-dynamic` minus `fp32`, each "
         f"attacked itself: {interval(found)}. **{verdict}**. On the same models under TextFooler itself: {interval(loose)}."
     )
 
 
-def _turned(rows: pd.DataFrame, attack: str) -> str:
+def turned(rows: pd.DataFrame, attack: str) -> str:
     """Success rate of ordinary attacks on fp32, and the mean share of words that successes change."""
     found = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["attack"] == attack) & (rows["variant"] == findings.SOURCE)])
     won = found[found["status"] == "succeeded"]

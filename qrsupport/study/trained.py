@@ -15,6 +15,8 @@ from .findings import STRONGER, interval
 
 NAMES = [name for name, entry in catalog.VARIANTS.items() if entry.checkpoint in catalog.LEARNED_FROM]
 """Variants of a checkpoint that learned from adversarial examples."""
+CONTROL = next(control for control, which in catalog.LONGER.items() if which == STRONGER)
+"""What learned for as long from the same texts, unattacked."""
 ANEW = {findings.VARIANT: "int8-dynamic", "anew-1": "examples made once", "anew-3": "made anew three times"}
 """What the figure of limits sets side by side, on the models that have all of it."""
 
@@ -61,25 +63,30 @@ def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
     if not len(found):
         return []
     gained, behind = gains.pooled(found, STRONGER, findings.SOURCE, n), gains.pooled(found, findings.VARIANT, STRONGER, n)
+    longer = gains.pooled(found, STRONGER, CONTROL, n)
+    beyond = f" and {interval(longer)} over as many epochs on the same texts unattacked" if longer["places"] else ""
     where = f"{', '.join(gained['datasets'])} ({gained['seeds']} seed{'s' if gained['seeds'] > 1 else ''}, {gained['n']} examples)"
     return [
-        f"Adversarial training with examples made anew before each of three further epochs gains {interval(gained)} over `fp32` on "
-        f"{where}; `int8-dynamic` differs from it by {interval(behind)}, where the paper reports {_CLAIM.percent:+.2f} % over "
+        f"On {where} adversarial training with examples made anew before each of three further epochs gains {interval(gained)} over "
+        f"`fp32`{beyond}; `int8-dynamic` differs from it by {interval(behind)}, where the paper reports {_CLAIM.percent:+.2f} % over "
         "adversarial training."
     ]
 
 
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
-    """What the strongest adversarial training gains, how int8 stands beside it, and what its own int8 adds, attack by
-    attack."""
+    """What the strongest adversarial training gains, over fp32 and over its control, how int8 stands beside it, and what
+    its own int8 adds, attack by attack."""
     found = outcomes.direct(limits.having(rows, [findings.SOURCE, findings.VARIANT, STRONGER]))
     if not len(found):
         return "No record of adversarial training with examples made anew yet."
     parts = [
-        f"under {attack} `{STRONGER}` gains {interval(gains.pooled(part, STRONGER, findings.SOURCE, n))} over `fp32`, and `int8-dynamic` "
-        f"differs from `{STRONGER}` by {interval(gains.pooled(part, findings.VARIANT, STRONGER, n))}, `{STRONGER}-int8` by "
+        f"under {attack} `{STRONGER}` gains {interval(gains.pooled(part, STRONGER, findings.SOURCE, n))} over `fp32` (over its control `{CONTROL}`: "
+        f"{interval(gains.pooled(part, STRONGER, CONTROL, n))}), and `int8-dynamic` differs from `{STRONGER}` by {interval(gains.pooled(part, findings.VARIANT, STRONGER, n))}, `{STRONGER}-int8` by "
         f"{interval(gains.pooled(part, f'{STRONGER}-int8', STRONGER, n))}"
         for attack, part in found.groupby("attack")
     ]
-    cost = gains.pooled(outcomes.clean(rows), STRONGER, findings.SOURCE, n)
-    return f"Attacked itself, {'; '.join(parts)}. Clean accuracy of `{STRONGER}` differs from that of `fp32` by {interval(cost)}."
+    cost, longer = (gains.pooled(outcomes.clean(rows), name, findings.SOURCE, n) for name in (STRONGER, CONTROL))
+    return (
+        f"Attacked itself, {'; '.join(parts)}. Clean accuracy of `{STRONGER}` differs from that of `fp32` by {interval(cost)}, "
+        f"that of `{CONTROL}` by {interval(longer)}."
+    )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from .. import catalog
-from ..analysis import gains, outcomes, paper_claims, sweep
+from ..analysis import gains, outcomes, paper_claims, sweep, transfers
 from ..report.tables import percent
 from . import findings, limits, trained
 from .findings import AGAINST, FOR, LEVEL, Finding, interval
@@ -18,6 +18,8 @@ TRANSFER = {
     FOR: "Under transfer it recovers more than noise of its size.",
     AGAINST: "Under transfer it recovers no more than noise of its size.",
 }
+
+SWARM = "pso"
 
 
 def verdict(found: list[Finding]) -> str:
@@ -145,6 +147,24 @@ def saturating(manifests: list[dict]) -> str:
             found[about["parameters"]["dataset"], about["parameters"]["backbone"]] = about["saturating"]
     said = [f"{n['pairs']:,} of {n['of']:,} in `{backbone}` on {dataset}" for (dataset, backbone), n in found.items()]
     return f"Pairs of weights that any activations could make saturate: {'; '.join(said)}." if said else ""
+
+
+def swarm(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """What PSO, which no hypothesis is about, does to fp32 beside TextFooler on the same examples, the gains under it, and
+    what int8 recovers of its texts beside noise and another seed."""
+    there = rows.loc[(rows["attack"] == SWARM) & (rows["kind"] == "direct"), [*outcomes.MODEL, "example"]].drop_duplicates()
+    same = rows.merge(there)
+    found, moved = (read(same[same["attack"] == SWARM]) for read in (outcomes.direct, transfers.outcomes))
+    controls = [name for name in findings.CORE[2:] if name in set(found["variant"])]
+    if not gains.pooled(found, findings.VARIANT, findings.SOURCE, n)["places"]:
+        return "No record of PSO yet."
+    gained = [f"`{name}` {interval(gains.pooled(found, name, findings.SOURCE, n))}" for name in (findings.VARIANT, *controls)]
+    more = [f"`{name}` by {interval(gains.pooled(moved, findings.VARIANT, name, n))}" for name in controls]
+    return (
+        f"Of the texts that `fp32` gets right, PSO turns {limits.turned(same, SWARM)}; TextFooler, on the same texts, "
+        f"{limits.turned(same, limits.LOOSE)}. Each attacked itself by PSO, gains over `fp32`: {', '.join(gained)}. What "
+        f"`int8-dynamic` recovers of the texts that PSO made for `fp32` differs from what is recovered by {', '.join(more)}."
+    )
 
 
 def widths(rows: pd.DataFrame) -> str:
