@@ -263,6 +263,12 @@ def publish(folder, name, rows, **about):
     store.write_json(folder / f"{name}.json", about)
 
 
+def test_units_bear_on_the_verdict_if_their_attacks_enter_it():
+    named = {unit.name for unit in plan_file.read().units if beside.bears(unit)}
+    assert {"mr-minilm-l6-s0", "sst2-minilm-l6-s2", "emotion-minilm-l6-s0-suite", "mr-minilm-l6-s0-more"} <= named
+    assert not named & {"mr-bert-small-s0", "mr-minilm-l6-s0-pso", "mr-minilm-l6-s0-strict", "mr-mpnet-base-s0", "trec-minilm-l6-s0"}
+
+
 def test_units_that_share_rows_are_counted_once(tmp_path, rows):
     """A second unit of the same model, published apart, adds nothing to what the first says of the same attack."""
     for name in ("one", "two"):

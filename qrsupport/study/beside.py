@@ -29,6 +29,12 @@ def _units(blind: bool) -> list[str]:
     return [unit.name for unit in plan_file.read().units if unit.blind == blind]
 
 
+def bears(unit: plan_file.Unit) -> bool:
+    """Whether `findings.main` keeps attacks of a unit: the verdict rests on them."""
+    where = (unit.parameters["dataset"] in findings.DATASETS, unit.parameters["backbone"] == findings.BACKBONE)
+    return all(where) and any(step.attack in findings.ATTACKS for step in unit.steps)
+
+
 def direct(variant: str, against: str = "fp32") -> str:
     """Accuracy under attack, each attacked itself."""
     found = gains.pooled(outcomes.direct(rows()), variant, against, DRAWS)
@@ -54,8 +60,9 @@ def widths() -> str:
 
 def answer() -> str:
     """The study's answer as the front page and the README give it, in Markdown: the verdict, then a list of what it rests on."""
-    found = status.status(plan_file.read(), project.sources() / read.FOLDER)
-    units = status.whole(found[found["unit"].isin(_units(blind=False))])
+    plan = plan_file.read()
+    found = status.status(plan, project.sources() / read.FOLDER)
+    units = status.whole(found[found["unit"].isin([unit.name for unit in plan.units if bears(unit)])])
     verdict, *parts = [*words.answer(rows(), units), *words.apart(_published(blind=True))]
     return "\n".join([verdict, "", *(f"- {part}" for part in parts)])
 
