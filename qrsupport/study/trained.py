@@ -67,7 +67,7 @@ def short(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
     beyond = f" and {interval(longer)} over as many epochs on the same texts unattacked" if longer["places"] else ""
     where = f"{', '.join(gained['datasets'])} ({gained['seeds']} seed{'s' if gained['seeds'] > 1 else ''}, {gained['n']} examples)"
     return [
-        f"On {where} adversarial training with examples made anew before each of three further epochs gains {interval(gained)} over "
+        f"**Beside adversarial training**, on {where}. With examples made anew before each of three further epochs it gains {interval(gained)} over "
         f"`fp32`{beyond}; `int8-dynamic` differs from it by {interval(behind)}, where the paper reports {_CLAIM.percent:+.2f} % over "
         "adversarial training."
     ]

@@ -33,7 +33,7 @@ def verdict(found: list[Finding]) -> str:
 
 
 def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> list[str]:
-    """The book's answer in three parts or four, from the main rows; one sentence where the verdict lacks records.
+    """The book's answer in four parts or five, from the main rows; one sentence where the verdict lacks records.
 
     `units`: how many of the planned units that bear on it are published whole, and how many are planned.
     """
@@ -48,9 +48,10 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
     return [
         f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units that bear on it, "
         f"on the data {', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
-        f"Texts that were made to fool `fp32` fool `int8-dynamic` less often: {moved}",
-        f"Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
-        f"far it gains {interval(suite.gain)} (H2: {suite.verdict}). {few(rows, n)}",
+        f"**Replayed.** {moved}",
+        f"**Attacked itself**, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
+        f"far it gains {interval(suite.gain)} (H2: {suite.verdict}).",
+        f"**Held to few words** (an outcome that the plan did not name at first). {few(rows, n)}",
         *trained.short(rows, n),
     ]
 
@@ -61,10 +62,8 @@ def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     is_ = "as easy to fool, so far as the interval tells" if found["lower"] <= 0 <= found["upper"] else "harder to fool"
     is_ = "easier to fool" if found["upper"] < 0 else is_
     after = f"; on what was attacked after this had been noticed it is {interval(fresh)}" if fresh["places"] else ""
-    return (
-        f"Where an attack may change {100 * limits.FEW:.0f} % of a text's words at most, an outcome that the plan did not name "
-        f"at first, it is {is_}: the difference is {interval(found)}{after}."
-    )
+    most = f"{100 * limits.FEW:.0f} % of a text's words at most"
+    return f"Where an attack may change {most}, `int8-dynamic` is {is_}: the difference is {interval(found)}{after}."
 
 
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
@@ -83,9 +82,9 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
             held = f"under a strict sentence constraint it differs by {interval(strict)}; " if strict["places"] else ""
             said.append(
-                f"Not part of that verdict, `{backbone}` on {dataset} ({seeds}, {own.gain['n']} examples): attacked "
-                f"itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}{held}its clean accuracy differs "
-                f"by {interval(clean)}. {few(part, n)}"
+                f"**`{backbone}` on {dataset}**, not part of that verdict ({seeds}, {own.gain['n']} examples). Attacked itself, "
+                f"`int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}{held}its clean accuracy differs by "
+                f"{interval(clean)}. {few(part, n)}"
             )
     return said
 
@@ -96,9 +95,9 @@ def replayed(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     if not counted["places"] or not noise["places"]:
         return ""
     return (
-        f"replayed on it, they give {interval(counted)} more accuracy over the whole adversarial set, where the paper, which "
-        f"counts so as we read it, reports {paper_claims.CLAIMS[0].percent:+.2f} %; noise that moves the logits as much gives "
-        f"{interval(noise)}."
+        f"Put to `int8-dynamic` in place of `fp32`, texts made to fool `fp32` give {interval(counted)} more accuracy over the whole "
+        f"adversarial set; the paper, which counts so as we read it, reports {paper_claims.CLAIMS[0].percent:+.2f} %. Noise that moves "
+        f"the logits as much gives {interval(noise)}."
     )
 
 
