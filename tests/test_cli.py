@@ -12,7 +12,7 @@ import pytest
 
 from qrsupport import attack_catalog, catalog, config, doctor, profiles, project
 from qrsupport.book import chapters
-from qrsupport.errors import MissingResource, NoNetwork, NoRecords, QRError, UnknownName
+from qrsupport.errors import ChapterFailed, MissingResource, NoNetwork, NoRecords, QRError, UnknownName
 from qrsupport.quantization import batching
 from qrsupport.report import show
 
@@ -171,6 +171,14 @@ def test_a_run_directory_that_cannot_be_is_one_line(place, tmp_path):
     done = run("run", "finetune", "-p", "epochs", "1", "-p", "train_limit", "50", env=os.environ | {"QRSUPPORT_RUNS": place})
     assert (done.returncode, done.stderr.splitlines()[-1][:18]) == (2, "error: cannot writ"), done.stderr
     assert place in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_kernel_that_does_not_start_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import os\nos._exit(1)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ChapterFailed, match="the kernel of the chapter 'finetune' did not start: Kernel died before .*; close other"):
+        chapters.execute("finetune", {"epochs": 1, "train_limit": 50}, tmp_path / "out.ipynb")
+    assert [path.name for path in tmp_path.iterdir()] == ["sitecustomize.py"]
 
 
 def test_compare_names_the_run_directories_that_hold_records(tmp_path):

@@ -28,6 +28,8 @@ PLACED = ("finetune", "quantize", "adversarial", "attack", "controls", "aware", 
 """Chapters with a place of their own in the plan; of every other one there is a job for each model, after `quantize`."""
 MODEL = ("dataset", "backbone", "seed")
 """What the grid of a profile crosses to name models."""
+STARTED = 300
+"""Seconds within which a kernel must have started; a busy machine may need more than the usual 60."""
 ATTACKED = "attacked"
 """The folder of a run directory in which jobs without a page, and shards, say that their records are made."""
 
@@ -237,6 +239,7 @@ def _executed(chapter: str, given: dict, stream: Relay):
             return papermill.execute_notebook(
                 str(project.chapter(chapter)), None, parameters=given, cwd=str(project.folder()), progress_bar=False,
                 kernel_name="python3", kernel_manager_class=_manager(room),
+                start_timeout=STARTED,
                 extra_arguments=["--log-level=50"],  # its remarks on starting and stopping
                 stdout_file=stream, stderr_file=stream,
             )  # fmt: skip
@@ -250,6 +253,8 @@ def _executed(chapter: str, given: dict, stream: Relay):
         raise ChapterFailed(f"the chapter {chapter!r} failed: {e.ename}: {e.evalue}\n{trace}") from None
     except DeadKernelError as e:
         raise ChapterFailed(f"the kernel of the chapter {chapter!r} died, most likely for want of memory") from e
+    except RuntimeError as e:  # of a kernel that does not start; what fails in a cell is a PapermillExecutionError
+        raise ChapterFailed(f"the kernel of the chapter {chapter!r} did not start: {e}; close other programs and try again") from e
 
 
 def _manager(room: str) -> type:
