@@ -184,13 +184,15 @@ def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
     assert said.startswith("**`mpnet-base` on mr**, not part of that verdict (1 seed, ") and "gains +50.0 points" in said
     assert " beyond the mean of such noise (1 seed); over all attacks so far it gains +25.0 points" in said and "; its clean accuracy differs by " in said
     assert words.apart(other, 200)[0].startswith("**`mpnet-base` on mr**, not part of that verdict (3 seeds, ")
+    both = pd.concat([other, other[other["seed"] == 0].assign(dataset="sst2")], ignore_index=True)
+    assert words.apart(both, 200)[0].startswith("**`mpnet-base` on mr, sst2**, not part of that verdict (at least 1 seed, ")
     pair = other[other["variant"].isin(["fp32", "int8-dynamic"]) & (other["kind"] != "transfer")]
     assert "not yet set beside such noise" in words.apart(pair, 200)[0] and words.apart(pair.iloc[:0]) == []
     assert "; beside noise: no record yet" in words.lines(findings.all_of(pair, 200))
     strict = other[(other["kind"] == "direct") & (other["attack"] == "pwws")].assign(attack=limits.STRICT)
     (more,) = words.apart(pd.concat([other[other["seed"] == 0], strict[strict["seed"] == 0]], ignore_index=True), 200)
     held = "under a strict sentence constraint it differs by +50.0 points"
-    assert held in more and more.replace(more[more.index(held) : more.index("its clean accuracy")], "") == said
+    assert held in more and "] (mr); its clean" in more and more.replace(more[more.index(held) : more.index("its clean accuracy")], "") == said
 
 
 def test_the_readme_gives_the_answer_of_the_published_records():

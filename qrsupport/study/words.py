@@ -67,9 +67,9 @@ def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
 
 
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
-    """What the models that were not looked at first say of the direct gain, one sentence a data set and backbone."""
+    """What the models that were not looked at first say of the direct gain, one paragraph a backbone."""
     said = []
-    for (dataset, backbone), whole in rows.groupby(["dataset", "backbone"], sort=False):
+    for backbone, whole in rows.groupby("backbone", sort=False):
         part, strict = findings.usual(whole), limits.strict(whole, n)
         own, clean = findings.direct(part, n), gains.pooled(outcomes.clean(part), findings.VARIANT, findings.SOURCE, n)
         if own.gain["places"]:
@@ -77,12 +77,13 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             if own.excess and own.excess["places"]:
                 of = own.excess["seeds"]
                 beyond = f"and {interval(own.excess)} beyond the mean of such noise ({of} seed{'s' if of > 1 else ''})"
-            seeds = f"{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
+            least = "" if own.gain["places"] == 1 else "at least "
+            seeds = f"{least}{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
             suite = findings.worst(part, n).gain
             over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
-            held = f"under a strict sentence constraint it differs by {interval(strict)}; " if strict["places"] else ""
+            held = f"under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])}); " if strict["places"] else ""
             said.append(
-                f"**`{backbone}` on {dataset}**, not part of that verdict ({seeds}, {own.gain['n']} examples). Attacked itself, "
+                f"**`{backbone}` on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, {own.gain['n']} examples each). Attacked itself, "
                 f"`int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}{held}its clean accuracy differs by "
                 f"{interval(clean)}. {few(part, n)}"
             )
