@@ -112,9 +112,10 @@ def test_adversarial_training_stands_beside_int8_with_what_it_learned_from(rows)
 
 def test_how_many_texts_were_added_comes_from_the_manifests():
     plan = plan_file.read()
-    units = [plan.unit("mr-minilm-l6-s0-more"), plan.unit("mr-minilm-l6-s0-anew"), plan.unit("mr-minilm-l6-s0")]
+    units = [plan.unit(f"mr-minilm-l6-s0{program}") for program in ("-more", "-anew", "", "-longer")]
     ended = {"anew-1": {"succeeded": 1_234, "failed": 5, "skipped": 761}}
     about = [{"checkpoints": {"base": "a", "adversarial": "b"}}, {"checkpoints": {"anew-1": "c"}, "adversarial_examples": ended}, {}]
+    about.append(about[1])
     said = lines(trained.counts(zip(units, about, strict=True)))
     assert len(said) == 5 and re.search(r"adversarial +fp32 +80 +not noted", said[3])
     assert re.search(r"anew-1 +fp32 +2,000 +1,234 +5 +761", said[4])

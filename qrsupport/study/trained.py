@@ -26,12 +26,14 @@ _CLAIM = next(c for c in paper_claims.CLAIMS if c.baseline == "adversarial" and 
 def counts(units: Iterable[tuple[plan_file.Unit, dict]]) -> Html:
     """How many training texts were attacked for each checkpoint, and how many were added, from units and their manifests.
 
-    An older manifest does not say how many of them succeeded.
+    A checkpoint that several units share is listed once.  An older manifest does not say how many of them succeeded.
     """
-    rows = []
+    rows, seen = [], set()
     for unit, about in units:
         attacked = unit.make().adversarial_examples
-        for which in (name for name in about.get("checkpoints", {}) if name in catalog.ADVERSARIAL):
+        new = {name: made for name, made in about.get("checkpoints", {}).items() if made not in seen and name in catalog.ADVERSARIAL}
+        seen |= set(new.values())
+        for which in new:
             ended = about.get("adversarial_examples", {}).get(which, {})
             row = {"unit": unit.name, "checkpoint": which, "made for": catalog.ADVERSARIAL[which], "training texts attacked": attacked}
             names = {"succeeded": "added", "failed": "failed", "skipped": "skipped"}
