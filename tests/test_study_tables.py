@@ -139,7 +139,9 @@ def test_the_fifth_hypothesis_is_tested_on_models_that_had_no_record(rows):
         said = limits.tested(part.assign(since=np.where(part["seed"] == 2, 11, 10)), n=50)
         assert "minilm-l6` on mr, seed 2)" in said and f"**{verdict}**" in said
     assert "no record yet" in limits.tested(rows) and "had been noticed" not in words.few(rows, 50)
-    assert "attacked after this had been noticed it is +50.0 points" in words.few(rows.assign(since=11), 50)
+    later = rows.assign(since=np.where(rows["seed"] == 2, 11, 10))
+    assert "on what was attacked after this had been noticed it is +50.0 points" in words.few(later, 50)
+    assert ", all of it attacked after this had been noticed." in words.few(rows.assign(since=11), 50)
 
 
 def test_figures_say_in_words_what_they_show(rows):

@@ -58,10 +58,12 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
 
 def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """int8's gain where an attack may change few words, one sentence."""
-    found, fresh = (limits.pooled(part, limits.FEW, n) for part in (rows, limits.since(rows)))
+    later = limits.since(rows)
+    found, fresh = (limits.pooled(part, limits.FEW, n) for part in (rows, later))
     is_ = "as easy to fool, so far as the interval tells" if found["lower"] <= 0 <= found["upper"] else "harder to fool"
     is_ = "easier to fool" if found["upper"] < 0 else is_
     after = f"; on what was attacked after this had been noticed it is {interval(fresh)}" if fresh["places"] else ""
+    after = ", all of it attacked after this had been noticed" if len(later) == len(rows) else after
     most = f"{100 * limits.FEW:.0f} % of a text's words at most"
     return f"Where an attack may change {most}, `int8-dynamic` is {is_}: the difference is {interval(found)}{after}."
 
@@ -83,7 +85,7 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
             held = f"under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])}); " if strict["places"] else ""
             said.append(
-                f"**`{backbone}` on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, {own.gain['n']} examples each). Attacked itself, "
+                f"**`{backbone}` on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, up to {own.gain['n']} examples). Attacked itself, "
                 f"`int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}{held}its clean accuracy differs by "
                 f"{interval(clean)}. {few(part, n)}"
             )
