@@ -13,7 +13,7 @@ from test_study_analysis import clean, frame, whole
 from qrsupport import store
 from qrsupport.analysis import boundary, gains, sweep
 from qrsupport.errors import NoRecords
-from qrsupport.study import beside, figures, findings, limits, plan_file, read, status, tables, trained, words
+from qrsupport.study import beside, figures, findings, limits, parts, plan_file, read, status, tables, trained, words
 
 ROOT = Path(__file__).parents[1]
 TABLES = ["direct_gains", "worst_cases", "cells", "controls", "recoveries", "recovery_tests", "whole_sets", "by_class",
@@ -181,11 +181,25 @@ def test_the_answer_has_four_parts_or_says_what_it_lacks(rows):
     assert words.answer(rows.iloc[:0], (0, 26)) == [words.ANSWERS["missing"]]
 
 
+def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_texts(rows):
+    one = rows[(rows["seed"] == 0) & (rows["attack"] == "pwws")]
+    mine = one[(one["variant"] == "int8-dynamic") & one["target"].isna()]
+    moved = one[(one["variant"] == "fp32") & (one["target"] == "int8-dynamic")]
+    more = [name for name in parts.NAMES if name != "int8-dynamic"]
+    replays = [moved.assign(target=name, answer=1 - moved["label"] if name == "a8" else moved["label"]) for name in more]
+    made = pd.concat([one, *(mine.assign(variant=name) for name in more), *replays], ignore_index=True)
+    said = lines(parts.compared(made, 50))
+    assert any(re.search(r"a8 +50\.0 % +\+50\.0 points \S+ \S+ +0\.0 % +\+0\.0 points", line) for line in said)
+    assert any(re.search(r"w8 +50\.0 % +\+50\.0 points \S+ \S+ +50\.0 % +\+50\.0 points", line) for line in said)
+    assert re.search(r"activations rounded \+50\.0 points \S+ \S+ and \+0\.0 points", parts.said(made, 50))
+    assert parts.said(rows) == "No record yet." and "(no rows)" in repr(parts.compared(rows, 50))
+
+
 def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
     other = rows.assign(backbone="mpnet-base")
     (said,) = words.apart(other[other["seed"] == 0], 200)
     assert said.startswith("**`mpnet-base` on mr**, not part of that verdict (1 seed, ") and "gains +50.0 points" in said
-    assert " beyond the mean of such noise (1 seed); over all attacks so far it gains +25.0 points" in said and "; its clean accuracy differs by " in said
+    assert " beyond the mean of such noise (1 seed). Over all attacks so far `int8-dynamic` gains +25.0 points" in said and ". Its clean accuracy differs by " in said
     assert words.apart(other, 200)[0].startswith("**`mpnet-base` on mr**, not part of that verdict (3 seeds, ")
     both = pd.concat([other, other[other["seed"] == 0].assign(dataset="sst2")], ignore_index=True)
     assert words.apart(both, 200)[0].startswith("**`mpnet-base` on mr, sst2**, not part of that verdict (at least 1 seed, ")
@@ -194,8 +208,10 @@ def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
     assert "; beside noise: no record yet" in words.lines(findings.all_of(pair, 200))
     strict = other[(other["kind"] == "direct") & (other["attack"] == "pwws")].assign(attack=limits.STRICT)
     (more,) = words.apart(pd.concat([other[other["seed"] == 0], strict[strict["seed"] == 0]], ignore_index=True), 200)
-    held = "under a strict sentence constraint it differs by +50.0 points"
-    assert held in more and "] (mr); its clean" in more and more.replace(more[more.index(held) : more.index("its clean accuracy")], "") == said
+    alone = [other[other["variant"] == "int8-dynamic"].assign(variant=name) for name in parts.HALVES]
+    assert ". With the weights alone in 8 bits the gain is +50.0 points [" in words.apart(pd.concat([other, *alone], ignore_index=True), 50)[0]
+    held = "Under a strict sentence constraint it differs by +50.0 points"
+    assert held in more and "] (mr). Its clean" in more and more.replace(more[more.index(held) : more.index("Its clean accuracy")], "") == said
 
 
 def test_the_readme_gives_the_answer_of_the_published_records():

@@ -27,8 +27,6 @@ SINCE = 11
 NAMES = {findings.VARIANT: "int8-dynamic", findings.AVERAGE: "noise as large"}
 TRAINED = {findings.VARIANT: "int8-dynamic", "adversarial": "adversarial training", "int8-weights": "8-bit weights alone"}
 """What the second figure sets side by side, on the models that have all of it."""
-PARTS = {findings.VARIANT: "int8-dynamic", "w8": "weights rounded", "a8": "activations rounded", "activation-noise-1": "activations noisy"}
-"""What the figure of the parts of 8 bits sets side by side, on the models that have all of it."""
 PLACE = ["dataset", "backbone"]
 
 

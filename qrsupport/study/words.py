@@ -5,7 +5,7 @@ import pandas as pd
 from .. import catalog
 from ..analysis import gains, outcomes, paper_claims, sweep, transfers
 from ..report.tables import percent
-from . import findings, limits, trained
+from . import findings, limits, parts, trained
 from .findings import AGAINST, FOR, LEVEL, Finding, interval
 
 ANSWERS = {
@@ -81,12 +81,12 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
                 beyond = f"and {interval(own.excess)} beyond the mean of such noise ({of} seed{'s' if of > 1 else ''})"
             least = "" if own.gain["places"] == 1 else "at least "
             seeds = f"{least}{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
-            suite = findings.worst(part, n).gain
-            over = f"over all attacks so far it gains {interval(suite)}; " if suite["places"] else ""
-            held = f"under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])}); " if strict["places"] else ""
+            suite, halves = findings.worst(part, n).gain, parts.halved(part, n)
+            over = f"Over all attacks so far `int8-dynamic` gains {interval(suite)}. " if suite["places"] else ""
+            held = f"Under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])}). " if strict["places"] else ""
             said.append(
                 f"**`{backbone}` on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, up to {own.gain['n']} examples). Attacked itself, "
-                f"`int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}; {over}{held}its clean accuracy differs by "
+                f"`int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}. {halves}{over}{held}Its clean accuracy differs by "
                 f"{interval(clean)}. {few(part, n)}"
             )
     return said
