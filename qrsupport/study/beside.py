@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import project
 from ..analysis import gains, outcomes, transfers
-from . import findings, plan_file, read, status, words
+from . import findings, parts, plan_file, read, status, words
 
 DRAWS = 2_000
 """Bootstrap draws of an interval beside a chapter; the page of results and the answer draw `gains.DRAWS`."""
@@ -56,6 +56,12 @@ def widths() -> str:
     """Which widths gain or lose, attacked themselves."""
     said = words.widths(rows())
     return f"In the published study: {said[0].lower()}{said[1:]}"
+
+
+def halves() -> str:
+    """What weights and activations, each rounded alone, gain against their own attack and against others' texts as well."""
+    said = parts.said(pd.concat([_published(blind) for blind in (False, True)], ignore_index=True), DRAWS)
+    return f"The published study asks this of weights and activations, each rounded alone to 8 bits. {said}"
 
 
 def answer() -> str:
