@@ -175,7 +175,7 @@ def test_the_verdict_in_words(rows):
 
 def test_the_answer_has_four_parts_or_says_what_it_lacks(rows):
     said = words.answer(findings.main(rows), (1, 26), 200)
-    assert len(said) == 4 and said[0].startswith(words.ANSWERS["robust"]) and "1 of the plan's 26 units that bear on it, on the data mr of mr" in said[0]
+    assert len(said) == 4 and said[0].startswith(words.ANSWERS["robust"]) and "1 of the plan's 26 units that bear on it, on `minilm-l6` (6 layers of 384) and the data mr of mr" in said[0]
     assert "reports +18.68 %" in said[1] and "+50.0 points" in said[2] and "(H1: for)" in said[2]
     assert "few words" in said[3] and "20 % of a text's words at most, `int8-dynamic` is harder to fool: the difference is +50.0 points" in said[3]
     assert words.answer(rows.iloc[:0], (0, 26)) == [words.ANSWERS["missing"]]
@@ -198,11 +198,11 @@ def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_
 def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
     other = rows.assign(backbone="mpnet-base")
     (said,) = words.apart(other[other["seed"] == 0], 200)
-    assert said.startswith("**`mpnet-base` on mr**, not part of that verdict (1 seed, ") and "gains +50.0 points" in said
+    assert said.startswith("**`mpnet-base` (12 layers of 768) on mr**, not part of that verdict (1 seed, ") and "gains +50.0 points" in said
     assert " beyond the mean of such noise (1 seed). Over all attacks so far `int8-dynamic` gains +25.0 points" in said and ". Its clean accuracy differs by " in said
-    assert words.apart(other, 200)[0].startswith("**`mpnet-base` on mr**, not part of that verdict (3 seeds, ")
+    assert words.apart(other, 200)[0].startswith("**`mpnet-base` (12 layers of 768) on mr**, not part of that verdict (3 seeds, ")
     both = pd.concat([other, other[other["seed"] == 0].assign(dataset="sst2")], ignore_index=True)
-    assert words.apart(both, 200)[0].startswith("**`mpnet-base` on mr, sst2**, not part of that verdict (at least 1 seed, ")
+    assert words.apart(both, 200)[0].startswith("**`mpnet-base` (12 layers of 768) on mr, sst2**, not part of that verdict (at least 1 seed, ")
     pair = other[other["variant"].isin(["fp32", "int8-dynamic"]) & (other["kind"] != "transfer")]
     assert "not yet set beside such noise" in words.apart(pair, 200)[0] and words.apart(pair.iloc[:0]) == []
     assert "; beside noise: no record yet" in words.lines(findings.all_of(pair, 200))

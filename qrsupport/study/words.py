@@ -47,13 +47,19 @@ def answer(rows: pd.DataFrame, units: tuple[int, int], n: int = gains.DRAWS) -> 
     beyond = f", and {interval(own.excess)} beyond the mean of such noise" if own.excess else ""
     return [
         f"{ANSWERS[answer]} That is preliminary: it rests on {units[0]} of the plan's {units[1]} units that bear on it, "
-        f"on the data {', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
+        f"on {_sized(findings.BACKBONE)} and the data {', '.join(there)}{missing}, and on those attacks of the suite that these units hold.",
         f"**Replayed.** {moved}",
         f"**Attacked itself**, `int8-dynamic` gains {interval(own.gain)} over `fp32`{beyond} (H1: {own.verdict}); over all attacks so "
         f"far it gains {interval(suite.gain)} (H2: {suite.verdict}).",
         f"**Held to few words** (an outcome that the plan did not name at first). {few(rows, n)}",
         *trained.short(rows, n),
     ]
+
+
+def _sized(backbone: str) -> str:
+    """A backbone and how large it is."""
+    layers, width, _ = catalog.BACKBONES[backbone].shape
+    return f"`{backbone}` ({layers} layers of {width})"
 
 
 def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
@@ -85,8 +91,8 @@ def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
             over = f"Over all attacks so far `int8-dynamic` gains {interval(suite)}. " if suite["places"] else ""
             held = f"Under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])}). " if strict["places"] else ""
             said.append(
-                f"**`{backbone}` on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, up to {own.gain['n']} examples). Attacked itself, "
-                f"`int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}. {halves}{over}{held}Its clean accuracy differs by "
+                f"**{_sized(backbone)} on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, up to "
+                f"{own.gain['n']} examples). Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}. {halves}{over}{held}Its clean accuracy differs by "
                 f"{interval(clean)}. {few(part, n)}"
             )
     return said
