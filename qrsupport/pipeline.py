@@ -77,11 +77,8 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     if which == "other-seed":
         return checkpoint(dataclasses.replace(p, seed=p.seed + 1))
     backbones.check(p)
-    made = training_attack(p, catalog.LONGER.get(which, which)) if which in catalog.LEARNED_FROM else []
+    splits, made = _learned(p, which)
     start = checkpoint(p, catalog.STARTED_FROM[which]) if which in catalog.STARTED_FROM else None
-    splits = dataset(p)
-    if which in catalog.LONGER:
-        splits, made = splits.repeating(r.example for r in made if r.status is records.Status.succeeded), []
     extra = fine_tuning.examples(made)
     depends = {
         "parameters": fine_tuning.identity(p, which),
@@ -94,6 +91,15 @@ def checkpoint(p: config.Parameters, which: str = "base") -> Path:
     tune = partial(fine_tuning.build, which=which, attacked=made, start=start)
     build = own_onnx.take if given.is_onnx(p.backbone) else tune
     return store.made(checkpoint_folder(p, which, splits.name), depends, lambda room: build(p, splits, room))
+
+
+def _learned(p: config.Parameters, which: str) -> tuple[datasets.Dataset, list[records.Record]]:
+    """The data that the checkpoint `which` learns from, and the attack whose successes it learns from beside them."""
+    splits = dataset(p)
+    made = training_attack(p, catalog.LONGER.get(which, which)) if which in catalog.LEARNED_FROM else []
+    if which in catalog.LONGER:
+        return splits.repeating(r.example for r in made if r.status is records.Status.succeeded), []
+    return splits, made
 
 
 def checkpoint_folder(p: config.Parameters, which: str, name: str) -> Path:
