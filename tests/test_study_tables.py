@@ -193,6 +193,12 @@ def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_
     assert any(re.search(r"w8 +50\.0 % +\+50\.0 points \S+ \S+ +50\.0 % +\+50\.0 points", line) for line in said)
     assert re.search(r"activations rounded \+50\.0 points \S+ \S+ and \+0\.0 points", parts.said(made, 50))
     assert parts.said(rows) == "No record yet." and "(no rows)" in repr(parts.compared(rows, 50))
+    large = made.assign(backbone="mpnet-base")
+    said = parts.tested(large, 50)
+    assert re.search(r"seeds 0\): attacked itself, `a8` gains \+50\.0 .* undo \+50\.0 points \S+ \S+ of it\. \*\*Confirmed", said)
+    reached = large.assign(answer=large["answer"].where(large["target"] != "a8", large["label"]))
+    assert "undo +0.0 points [+0.0, +0.0] of it. **Not confirmed" in parts.tested(reached, 50)
+    assert all("no record yet" in parts.tested(other, 50) for other in (made, large.assign(dataset="sst2")))
 
 
 def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):

@@ -15,6 +15,8 @@ NAMES = {VARIANT: "int8-dynamic", "w8": "weights rounded", "a8": "activations ro
 """What is set side by side, on the models that have all of it."""
 HALVES = ("w8", "a8")
 """Those of them that are one half of int8 each."""
+SUGGESTED = {"dataset": "sst2", "backbone": "mpnet-base"}
+"""Where the records were seen from which the plan takes H7."""
 
 
 def having(rows: pd.DataFrame) -> pd.DataFrame:
@@ -54,6 +56,28 @@ def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
             f"well: {'; '.join(both)}."
         )
     return " ".join(out) or "No record yet."
+
+
+def found_by_others(rows: pd.DataFrame) -> pd.DataFrame:
+    """Outcomes: right is an example that withstood the variant's own attack and not the texts made for the other parts."""
+    cell, there = [*outcomes.MODEL, "variant", "example"], having(rows)
+    both = outcomes.direct(there).merge(worst(there)[[*cell, "right"]], on=cell, suffixes=("", "_worst"))
+    return both.assign(right=both["right"] & ~both["right_worst"].astype(bool))[outcomes.OUTCOME]
+
+
+def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
+    """H7, in one sentence: what rounded activations gain, and how much of it the texts made for others undo, on the data
+    sets from which the plan did not take it."""
+    fresh = having(rows[(rows["backbone"] == SUGGESTED["backbone"]) & (rows["dataset"] != SUGGESTED["dataset"])])
+    found = [gains.pooled(read(fresh), HALVES[1], SOURCE, n) for read in (outcomes.direct, found_by_others)]
+    if not found[0]["places"]:
+        return "H7, hard to find: no record yet of a data set from which it was not taken."
+    verdict = "Confirmed" if all(each["lower"] > 0 for each in found) else "Not confirmed"
+    where = f"`{SUGGESTED['backbone']}` on {', '.join(found[0]['datasets'])}, seeds {', '.join(sorted(fresh['seed'].astype(str).unique()))}"
+    return (
+        f"H7, hard to find ({where}): attacked itself, `{HALVES[1]}` gains {interval(found[0])} over `fp32`; the texts made for the "
+        f"others undo {interval(found[1])} of it. **{verdict}**."
+    )
 
 
 def halved(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
