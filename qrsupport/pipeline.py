@@ -16,8 +16,8 @@ from pathlib import Path
 from . import catalog, config, provenance, recorded, records, store
 from .attacks import replaying, running, tasks
 from .data import datasets
-from .errors import BadParameter, CannotRun, NoRecords, UnknownName
-from .quantization import classifiers, export, own_onnx, variants
+from .errors import BadParameter, NoRecords, UnknownName
+from .quantization import classifiers, own_onnx, variants
 from .training import backbones, fine_tuning, given
 
 # Data, checkpoints, variants ------------------------------------------------------------------------------------------
@@ -158,23 +158,6 @@ def classifier(p: config.Parameters, name: str):
         True
     """
     return classifiers.load(variant(p, name), device=p.device)
-
-
-def latencies(p: config.Parameters, names, repeats: int | None = None) -> dict[str, dict]:
-    """`variants.latencies` of the variants in `names` on the evaluation split."""
-    folders = {name: variant(p, name) for name in names}
-    return variants.latencies(folders, dataset(p).eval_split().texts, repeats or p.latency_repeats)
-
-
-def compare_with_torch(p: config.Parameters, name: str = "fp32", n: int = variants.CHECKED) -> dict:
-    """How variant `name` differs from its checkpoint in torch on `n` texts of the evaluation split.
-
-    Keys: max_logit_difference, label_agreement (share of 1), n.  Raises CannotRun for a checkpoint that is an ONNX file.
-    """
-    if given.is_onnx(p.backbone):
-        raise CannotRun(f"{p.backbone} is an ONNX file: there is no torch model to compare {name!r} with")
-    folder, texts = checkpoint(p, catalog.VARIANTS[name].checkpoint), variants.some_texts(dataset(p), n, p.seed)
-    return export.compare(folder, classifier(p, name), texts)
 
 
 # Attacks --------------------------------------------------------------------------------------------------------------

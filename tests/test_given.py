@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from qrsupport import config, pipeline, store
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, BadParameter, CannotRun
-from qrsupport.experiments import measure
+from qrsupport.experiments import execution, measure
 from qrsupport.quantization import weights
 from qrsupport.training import fine_tuning, given
 
@@ -58,7 +58,7 @@ def test_checkpoint_is_taken_as_it_is(tiny, own, capsys):
     assert all((ours[name] == weight).all() for name, weight in theirs.items())
     assert len(fine_tuning.history(path)) == 1 and fine_tuning.history(path)["validation accuracy"][0] > 0.6
     assert "as it is" in (path / "card.md").read_text() and "warning" not in capsys.readouterr().err
-    assert pipeline.compare_with_torch(own, n=20)["label_agreement"] == 1
+    assert execution.compare_with_torch(own, n=20)["label_agreement"] == 1
     assert accuracy(own) > 0.6
 
 
@@ -147,7 +147,7 @@ def test_onnx_file_is_the_32_bit_variant_and_the_rest_is_made_of_it(own, as_onnx
         one, two = (pipeline.classifier(p, name)(texts) for p in (own, as_onnx))
         assert np.abs(one - two).max() < 1e-5, name
     with pytest.raises(CannotRun, match="ONNX file"):
-        pipeline.compare_with_torch(as_onnx)
+        execution.compare_with_torch(as_onnx)
 
 
 def test_onnx_classes_in_another_order(as_onnx, capsys):

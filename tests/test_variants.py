@@ -12,6 +12,7 @@ import pytest
 from qrsupport import catalog, pipeline, store
 from qrsupport.data import datasets
 from qrsupport.errors import BadCheckpoint, UnknownName
+from qrsupport.experiments import execution
 from qrsupport.quantization import classifiers, ensembles, export, precisions, variants, victim, weights
 from qrsupport.training import fine_tuning
 
@@ -20,7 +21,7 @@ from qrsupport.training import fine_tuning
 @pytest.mark.slow
 def test_fp32_answers_as_torch_does(tiny, backbone):
     p = dataclasses.replace(tiny, backbone=backbone, epochs=1)
-    found = pipeline.compare_with_torch(p, n=40)
+    found = execution.compare_with_torch(p, n=40)
     assert found["n"] == 40 and found["label_agreement"] == 1
     assert found["max_logit_difference"] < 1e-5
 

@@ -1,5 +1,5 @@
-"""Experiments: what is run for one page or one question, through `pipeline`: every variant of a model, an audit, a comparison
-of encoders, what a profile would cost.
+"""Experiments: what is run for one page or one question, through `pipeline`: every variant of a model, how variants run here,
+an audit, a comparison of encoders, what a profile would cost.
 
 May import: pipeline and every room below it, analysis, report.
 """

@@ -19,7 +19,7 @@ from ..report import show
 from ..report.tables import Html, escape, estimate, p_value, points, visible
 from ..report.widths import variant_table
 from ..training import fine_tuning
-from . import measure
+from . import execution, measure
 
 CONTROLS = ("noise-1", "noise-2", "noise-3")
 VARIANTS = ("fp32", "int8-dynamic", *CONTROLS)
@@ -68,7 +68,7 @@ def audit(p: config.Parameters, attacks=ATTACKS, progress: bool = True) -> Audit
     Raises what `pipeline.checkpoint` and `pipeline.attack` raise; a run that was stopped goes on where it was.
     """
     taken = store.meta(pipeline.checkpoint(p))
-    latency = pipeline.latencies(p, VARIANTS)
+    latency = execution.latencies(p, VARIANTS)
     clean = [pipeline.clean(p, name) for name in VARIANTS]
     attacked, replays = [], []
     jobs = [(dataclasses.replace(p, attack=attack), name) for attack in attacks for name in VARIANTS]

@@ -11,6 +11,7 @@ from ..analysis import metrics, recovery
 from ..attacks import tasks
 from ..quantization import precisions
 from ..training import fine_tuning
+from . import execution
 
 
 def runnable(p: config.Parameters) -> list[str]:
@@ -32,7 +33,7 @@ def measure(p: config.Parameters, names, progress: bool = True) -> dict:
     for name in names:
         pipeline.check(p, name)
     clean, attacked, replays = [], [], []
-    latency = pipeline.latencies(p, names)
+    latency = execution.latencies(p, names)
     for name in tqdm(names, desc="measure", unit="variant", disable=not progress):
         clean.append(pipeline.clean(p, name))
         found = attacked_and_replayed(p, name)
