@@ -77,7 +77,7 @@ def test_the_strict_constraint_is_an_outcome_beside_the_hypotheses(rows):
     strict = wins.assign(attack=limits.STRICT)
     both = pd.concat([rows, wins, strict.assign(status=strict["status"].where(strict["variant"] != "fp32", "failed"))], ignore_index=True)
     said = limits.strictly(both, n=50)
-    assert "TextFooler turns 100.0 % (20.0 % of their words changed), `textfooler-strict` 0.0 % (" in said
+    assert "TextFooler turns 100.0 % (20.0 % of their words changed, 30 queries a text), `textfooler-strict` 0.0 %. H6" in said
     assert re.search(r"-50\.0 points [^*]*\*\*Confirmed\*\*\. On the same models under TextFooler itself: \+50\.0 points", said)
     assert "no record" in limits.strictly(rows, n=50)
     assert set(findings.usual(both)["attack"].dropna()) <= set(findings.ATTACKS) and len(findings.usual(both)) == len(both) - len(strict)
@@ -88,8 +88,8 @@ def test_pso_stands_beside_textfooler_on_the_same_examples(rows):
     few = wins[wins["example"].isin(sorted(set(wins["example"]))[:20])].assign(attack="pso")
     loose = wins.assign(attack="textfooler", words_changed=4)
     said = words.swarm(pd.concat([rows, loose, few], ignore_index=True), 50)
-    assert "PSO turns 100.0 % (20.0 % of their words changed); TextFooler, on the same texts, 100.0 % (40.0 % of" in said
-    assert "gains over `fp32`: `int8-dynamic` +65.0 points [" in said and "], `other-seed` " in said
+    assert "PSO turns 100.0 % (20.0 % of their words changed, 30 queries a text); TextFooler, on the same texts, 100.0 % (40.0 % of" in said
+    assert "harder to fool: each attacked itself, its difference from `fp32` is +65.0 points [" in said and "; beside it stand `other-seed` " in said
     assert "differs from what is recovered by `other-seed` by " in said and words.swarm(rows) == "No record of PSO yet."
 
 
@@ -205,7 +205,7 @@ def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
     other = rows.assign(backbone="mpnet-base")
     (said,) = words.apart(other[other["seed"] == 0], 200)
     assert said.startswith("**`mpnet-base` (12 layers of 768) on mr**, not part of that verdict (1 seed, ") and "gains +50.0 points" in said
-    assert " beyond the mean of such noise (1 seed). Over all attacks so far `int8-dynamic` gains +25.0 points" in said and ". Its clean accuracy differs by " in said
+    assert " beyond the mean of such noise (1 seed). Its clean accuracy differs by " in said and "\n  - Over all attacks so far `int8-dynamic` gains +25.0 points" in said
     assert words.apart(other, 200)[0].startswith("**`mpnet-base` (12 layers of 768) on mr**, not part of that verdict (3 seeds, ")
     both = pd.concat([other, other[other["seed"] == 0].assign(dataset="sst2")], ignore_index=True)
     assert words.apart(both, 200)[0].startswith("**`mpnet-base` (12 layers of 768) on mr, sst2**, not part of that verdict (at least 1 seed, ")
@@ -215,9 +215,9 @@ def test_models_that_stand_apart_are_said_apart_with_or_without_noise(rows):
     strict = other[(other["kind"] == "direct") & (other["attack"] == "pwws")].assign(attack=limits.STRICT)
     (more,) = words.apart(pd.concat([other[other["seed"] == 0], strict[strict["seed"] == 0]], ignore_index=True), 200)
     alone = [other[other["variant"] == "int8-dynamic"].assign(variant=name) for name in parts.HALVES]
-    assert ". With the weights alone in 8 bits the gain is +50.0 points [" in words.apart(pd.concat([other, *alone], ignore_index=True), 50)[0]
-    held = "Under a strict sentence constraint it differs by +50.0 points"
-    assert held in more and "] (mr). Its clean" in more and more.replace(more[more.index(held) : more.index("Its clean accuracy")], "") == said
+    assert "\n  - With the weights alone in 8 bits the gain is +50.0 points [" in words.apart(pd.concat([other, *alone], ignore_index=True), 50)[0]
+    held = "\n  - Under a strict sentence constraint it differs by +50.0 points"
+    assert held in more and more.replace(more[more.index(held) : more.index("\n  - Where an attack")], "") == said and "] (mr)." in more
 
 
 def test_the_readme_gives_the_answer_of_the_published_records():

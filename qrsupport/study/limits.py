@@ -151,8 +151,11 @@ def strictly(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
 
 
 def turned(rows: pd.DataFrame, attack: str) -> str:
-    """Success rate of ordinary attacks on fp32, and the mean share of words that successes change."""
+    """Success rate of ordinary attacks on fp32, the mean share of words that successes change, and their mean queries."""
     found = outcomes.ordinary(rows[(rows["kind"] == "direct") & (rows["attack"] == attack) & (rows["variant"] == findings.SOURCE)])
     won = found[found["status"] == "succeeded"]
     rate = len(won) / max(1, len(won) + (found["status"] == "failed").sum())
-    return f"{percent(rate)} ({percent(float((won['words_changed'] / won['words']).mean()))} of their words changed)"
+    if not len(won):
+        return percent(rate)
+    changed, queries = (won["words_changed"] / won["words"]).mean(), won["queries"].mean()
+    return f"{percent(rate)} ({percent(float(changed))} of their words changed, {queries:,.0f} queries a text)"

@@ -90,5 +90,5 @@ def halved(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     tried = f", and {interval(others)} if the texts made for the others are tried as well" if others["places"] else ""
     return (
         f"With the weights alone in 8 bits the gain is {interval(weights)}, with the activations alone {interval(activations)}{tried} "
-        f"({', '.join(weights['datasets'])}). "
+        f"({', '.join(weights['datasets'])})."
     )

@@ -62,40 +62,58 @@ def _sized(backbone: str) -> str:
     return f"`{backbone}` ({layers} layers of {width})"
 
 
+def _ease(found: dict) -> str:
+    """How easy int8 is to fool beside fp32, from its gain."""
+    if found["lower"] <= 0 <= found["upper"]:
+        return "as easy to fool, so far as the interval tells"
+    return "easier to fool" if found["upper"] < 0 else "harder to fool"
+
+
 def few(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     """int8's gain where an attack may change few words, one sentence."""
     later = limits.since(rows)
     found, fresh = (limits.pooled(part, limits.FEW, n) for part in (rows, later))
-    is_ = "as easy to fool, so far as the interval tells" if found["lower"] <= 0 <= found["upper"] else "harder to fool"
-    is_ = "easier to fool" if found["upper"] < 0 else is_
     after = f"; on what was attacked after this had been noticed it is {interval(fresh)}" if fresh["places"] else ""
     after = ", all of it attacked after this had been noticed" if len(later) == len(rows) else after
     most = f"{100 * limits.FEW:.0f} % of a text's words at most"
-    return f"Where an attack may change {most}, `int8-dynamic` is {is_}: the difference is {interval(found)}{after}."
+    return f"Where an attack may change {most}, `int8-dynamic` is {_ease(found)}: the difference is {interval(found)}{after}."
 
 
 def apart(rows: pd.DataFrame, n: int = gains.DRAWS) -> list[str]:
-    """What the models that were not looked at first say of the direct gain, one paragraph a backbone."""
+    """What the models that were not looked at first say of the direct gain, a paragraph with a list a backbone, in Markdown."""
     said = []
     for backbone, whole in rows.groupby("backbone", sort=False):
-        part, strict = findings.usual(whole), limits.strict(whole, n)
+        part = findings.usual(whole)
         own, clean = findings.direct(part, n), gains.pooled(outcomes.clean(part), findings.VARIANT, findings.SOURCE, n)
         if own.gain["places"]:
             beyond = "not yet set beside such noise"
             if own.excess and own.excess["places"]:
-                of = own.excess["seeds"]
-                beyond = f"and {interval(own.excess)} beyond the mean of such noise ({of} seed{'s' if of > 1 else ''})"
+                beyond = f"and {interval(own.excess)} beyond the mean of such noise ({_seeds(own.excess)})"
             least = "" if own.gain["places"] == 1 else "at least "
-            seeds = f"{least}{own.gain['seeds']} seed{'s' if own.gain['seeds'] > 1 else ''}"
-            suite, halves = findings.worst(part, n).gain, parts.halved(part, n)
-            over = f"Over all attacks so far `int8-dynamic` gains {interval(suite)}. " if suite["places"] else ""
-            held = f"Under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])}). " if strict["places"] else ""
-            said.append(
-                f"**{_sized(backbone)} on {', '.join(own.gain['datasets'])}**, not part of that verdict ({seeds}, up to "
-                f"{own.gain['n']} examples). Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}. {halves}{over}{held}Its clean accuracy differs by "
-                f"{interval(clean)}. {few(part, n)}"
+            lead = (
+                f"**{_sized(backbone)} on {', '.join(own.gain['datasets'])}**, not part of that verdict ({least}{_seeds(own.gain)}, up to "
+                f"{own.gain['n']} examples). Attacked itself, `int8-dynamic` gains {interval(own.gain)} over `fp32`, {beyond}. Its "
+                f"clean accuracy differs by {interval(clean)}."
             )
+            said.append("\n".join([lead, *(f"  - {more}" for more in _beside(whole, part, n) if more)]))
     return said
+
+
+def _beside(whole: pd.DataFrame, part: pd.DataFrame, n: int) -> list[str]:
+    """What qualifies a backbone's direct gain, a sentence each, empty where there is no record: which part of 8 bits it is
+    that of, the other attacks, the strict constraint, few words."""
+    suite, strict = findings.worst(part, n).gain, limits.strict(whole, n)
+    return [
+        parts.halved(part, n),
+        f"Over all attacks so far `int8-dynamic` gains {interval(suite)}." if suite["places"] else "",
+        f"Under a strict sentence constraint it differs by {interval(strict)} ({', '.join(strict['datasets'])})." if strict["places"] else "",
+        few(part, n),
+    ]
+
+
+def _seeds(found: dict) -> str:
+    """How many seeds a comparison has."""
+    return f"{found['seeds']} seed{'s' if found['seeds'] > 1 else ''}"
 
 
 def replayed(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
@@ -164,14 +182,15 @@ def swarm(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     same = rows.merge(there)
     found, moved = (read(same[same["attack"] == SWARM]) for read in (outcomes.direct, transfers.outcomes))
     controls = [name for name in findings.CORE[2:] if name in set(found["variant"])]
-    if not gains.pooled(found, findings.VARIANT, findings.SOURCE, n)["places"]:
+    own = gains.pooled(found, findings.VARIANT, findings.SOURCE, n)
+    if not own["places"]:
         return "No record of PSO yet."
-    gained = [f"`{name}` {interval(gains.pooled(found, name, findings.SOURCE, n))}" for name in (findings.VARIANT, *controls)]
+    gained = [f"`{name}` {interval(gains.pooled(found, name, findings.SOURCE, n))}" for name in controls]
     more = [f"`{name}` by {interval(gains.pooled(moved, findings.VARIANT, name, n))}" for name in controls]
     return (
         f"Of the texts that `fp32` gets right, PSO turns {limits.turned(same, SWARM)}; TextFooler, on the same texts, "
-        f"{limits.turned(same, limits.LOOSE)}. Each attacked itself by PSO, gains over `fp32`: {', '.join(gained)}. What "
-        f"`int8-dynamic` recovers of the texts that PSO made for `fp32` differs from what is recovered by {', '.join(more)}."
+        f"{limits.turned(same, limits.LOOSE)}. For PSO `int8-dynamic` is {_ease(own)}: each attacked itself, its difference from "
+        f"`fp32` is {interval(own)}; beside it stand {', '.join(gained)}. What `int8-dynamic` recovers of the texts that PSO made for `fp32` differs from what is recovered by {', '.join(more)}."
     )
 
 
