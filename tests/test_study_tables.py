@@ -195,7 +195,7 @@ def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_
     assert parts.said(rows) == "No record yet." and "(no rows)" in repr(parts.compared(rows, 50))
     large = made.assign(backbone="mpnet-base")
     said = parts.tested(large, 50)
-    assert re.search(r"seeds 0\): attacked itself, `a8` gains \+50\.0 .* undo \+50\.0 points \S+ \S+ of it\. \*\*Confirmed", said)
+    assert re.search(r"on mr, seed 0\): attacked itself, `a8` gains \+50\.0 .* undo \+50\.0 points \S+ \S+ of it\. \*\*Confirmed", said)
     reached = large.assign(answer=large["answer"].where(large["target"] != "a8", large["label"]))
     assert "undo +0.0 points [+0.0, +0.0] of it. **Not confirmed" in parts.tested(reached, 50)
     assert parts.halved(large, 50).endswith("the latter is +0.0 points [+0.0, +0.0]: so far as the interval tells, texts that fool it are hard to find, not hard to reach.")
