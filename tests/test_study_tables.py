@@ -198,7 +198,7 @@ def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_
     assert re.search(r"on mr, seed 0\): attacked itself, `a8` gains \+50\.0 .* undo \+50\.0 points \S+ \S+ of it\. \*\*Confirmed", said)
     reached = large.assign(answer=large["answer"].where(large["target"] != "a8", large["label"]))
     assert "undo +0.0 points [+0.0, +0.0] of it. **Not confirmed" in parts.tested(reached, 50)
-    assert parts.halved(large, 50).endswith("the latter is +0.0 points [+0.0, +0.0]: so far as the interval tells, texts that fool it are hard to find, not hard to reach.")
+    assert parts.halved(large, 50).endswith("the latter is +0.0 points [+0.0, +0.0]: most of it was due to texts that are hard to find, not hard to reach.")
     assert "hard to find" not in parts.halved(reached, 50) and "as well, the latter is +50.0 points" in parts.halved(reached, 50)
     assert all("no record yet" in parts.tested(other, 50) for other in (made, large.assign(dataset="sst2")))
 

@@ -97,5 +97,6 @@ def _tried(own: dict, others: dict) -> str:
     """What is left of a gain if the texts made for others are tried as well, and what that says; empty without a record."""
     if not others["places"]:
         return ""
-    hard = ": so far as the interval tells, texts that fool it are hard to find, not hard to reach" if own["lower"] > 0 >= others["lower"] else ""
+    most = own["lower"] > 0 and others["gain"] < own["gain"] / 2
+    hard = ": most of it was due to texts that are hard to find, not hard to reach" if most else ""
     return f" If the texts made for the others are tried as well, the latter is {interval(others)}{hard}."
