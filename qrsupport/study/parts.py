@@ -30,32 +30,20 @@ def worst(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
-    """By model and part: accuracy attacked itself, and with the texts made for others as well; gains over fp32."""
+    """By model: accuracy of fp32 and gains of each part over it, attacked itself, and with the texts made for others as well."""
     found = []
     for key, part in having(rows).groupby(outcomes.MODEL):
-        sides = {"attacked itself": outcomes.direct(part), "others' texts as well": worst(part)}
-        for name in (SOURCE, *NAMES):
-            row = dict(zip(outcomes.MODEL, key, strict=True)) | {"variant": name}
-            for head, side in sides.items():
-                row[head] = percent(float(side.loc[side["variant"] == name, "right"].mean()))
-                row[f"gain, {head}"] = "" if name == SOURCE else interval(gains.pooled(side, name, SOURCE, n))
-            found.append(row)
-    return table(pd.DataFrame(found), "The parts of 8 bits: accuracy attacked itself, and if texts that fooled others are tried as well; gains over fp32")
+        for tried, side in {"its own attack": outcomes.direct(part), "others' texts as well": worst(part)}.items():
+            row = dict(zip(outcomes.MODEL, key, strict=True)) | {"tried": tried}
+            row[SOURCE] = percent(float(side.loc[side["variant"] == SOURCE, "right"].mean()))
+            found.append(row | {name: interval(gains.pooled(side, name, SOURCE, n)) for name in NAMES})
+    return table(pd.DataFrame(found), "The parts of 8 bits: accuracy of fp32 under attack, and gains over it, by what is tried on each of them")
 
 
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
-    """What each half gains against its own attack and against others' texts as well, one sentence a model."""
-    out = []
-    for (dataset, backbone, seed), part in having(rows).groupby(outcomes.MODEL):
-        sides = outcomes.direct(part), worst(part)
-        both = [
-            f"{NAMES[name]} {' and '.join(interval(gains.pooled(side, name, SOURCE, n)) for side in sides)}" for name in HALVES
-        ]
-        out.append(
-            f"On `{backbone}` on {dataset}, seed {seed}, gains attacked itself, and if the texts made for others are tried as "
-            f"well: {'; '.join(both)}."
-        )
-    return " ".join(out) or "No record yet."
+    """What each half gains against its own attack, and what is left if others' texts are tried as well, by backbone."""
+    found = {backbone: halved(part, n) for backbone, part in having(rows).groupby("backbone")}
+    return " ".join(f"On `{backbone}`: {text[0].lower()}{text[1:]}" for backbone, text in found.items()) or "No record yet."
 
 
 def found_by_others(rows: pd.DataFrame) -> pd.DataFrame:
