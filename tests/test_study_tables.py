@@ -233,7 +233,7 @@ def test_a_sentence_beside_a_chapter_names_the_data_that_it_rests_on(rows, monke
     monkeypatch.setattr(beside, "rows", lambda: pd.concat([rows, other], ignore_index=True))
     assert " on mr, sst2; " in beside.direct("int8-dynamic") and " on mr; " in beside.direct("other-seed")
     assert beside.widths() == "In the published study: no record yet."
-    assert "each rounded alone to 8 bits. On `" in beside.halves() and "activations rounded +" in beside.halves()
+    assert "each rounded alone to 8 bits. On `" in beside.halves() and "the activations alone " in beside.halves()
     assert beside.direct("w3").startswith("In the published study there is no record yet of this: `w3`")
 
 
