@@ -189,7 +189,7 @@ def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_
     replays = [moved.assign(target=name, answer=1 - moved["label"] if name == "a8" else moved["label"]) for name in more]
     made = pd.concat([one, *(mine.assign(variant=name) for name in more), *replays], ignore_index=True)
     own, others = lines(parts.compared(made, 50))[-2:]  # int8-dynamic, w8, a8, activation-noise-1
-    gained = [re.findall(r"([+-]\d+\.\d) points", line) for line in (own, others)]
+    gained = [re.findall(r"([+-]\d+\.\d) \[", line) for line in (own, others)]
     assert "its own attack" in own and gained[0] == ["+50.0"] * 4 and "others' texts as well" in others
     assert gained[1][1:] == ["+50.0", "+0.0", "+50.0"]
     assert re.search(r"On `minilm-l6`: with .* the activations alone \+50\.0 points .* the latter is \+0\.0 points", parts.said(made, 50))

@@ -36,8 +36,8 @@ def compared(rows: pd.DataFrame, n: int = gains.DRAWS) -> Html:
         for tried, side in {"its own attack": outcomes.direct(part), "others' texts as well": worst(part)}.items():
             row = dict(zip(outcomes.MODEL, key, strict=True)) | {"tried": tried}
             row[SOURCE] = percent(float(side.loc[side["variant"] == SOURCE, "right"].mean()))
-            found.append(row | {name: interval(gains.pooled(side, name, SOURCE, n)) for name in NAMES})
-    return table(pd.DataFrame(found), "The parts of 8 bits: accuracy of fp32 under attack, and gains over it, by what is tried on each of them")
+            found.append(row | {name: interval(gains.pooled(side, name, SOURCE, n)).replace(" points", "") for name in NAMES})
+    return table(pd.DataFrame(found), "The parts of 8 bits: accuracy of fp32 under attack, and gains over it in points, by what is tried on each")
 
 
 def said(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
