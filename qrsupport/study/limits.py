@@ -107,10 +107,11 @@ def sides(rows: pd.DataFrame, names: dict[str, str] = TRAINED, n: int = gains.DR
         f"{label} {interval(gains.pooled(few, name, findings.SOURCE, n))} and {interval(gains.pooled(all_, name, findings.SOURCE, n))}"
         for name, label in names.items()
     ]
-    return f"On {_named(rows)}, gains if {100 * FEW:.0f} % of the words may be changed, and without a limit: {'; '.join(parts)}."
+    return f"On {named(rows)}, gains if {100 * FEW:.0f} % of the words may be changed, and without a limit: {'; '.join(parts)}."
 
 
-def _named(rows: pd.DataFrame) -> str:
+def named(rows: pd.DataFrame) -> str:
+    """The models of `rows` in words."""
     models = rows[outcomes.MODEL].drop_duplicates()
     return ", ".join(f"`{m.backbone}` on {m.dataset}, seed {m.seed}" for m in models.itertuples())
 
@@ -127,7 +128,7 @@ def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     if not found["places"]:
         return "H5, few words: no record yet of a model first published since the plan names it."
     verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
-    return f"H5, few words, on models first published since the plan names it ({_named(fresh)}): {interval(found)}. **{verdict}**."
+    return f"H5, few words, on models first published since the plan names it ({named(fresh)}): {interval(found)}. **{verdict}**."
 
 
 def strict(rows: pd.DataFrame, n: int = gains.DRAWS) -> dict:
@@ -145,7 +146,7 @@ def strictly(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     verdict = "Confirmed" if found["upper"] < 0 else "Not confirmed"
     loose = gains.pooled(outcomes.direct(mine[mine["attack"] == LOOSE]), findings.VARIANT, findings.SOURCE, n)
     return (
-        f"Of the texts that `fp32` gets right, TextFooler turns {turned(mine, LOOSE)}, `{STRICT}` {turned(mine, STRICT)}. H6, strict constraint ({_named(mine)}): `int8-dynamic` minus `fp32`, each "
+        f"Of the texts that `fp32` gets right, TextFooler turns {turned(mine, LOOSE)}, `{STRICT}` {turned(mine, STRICT)}. H6, strict constraint ({named(mine)}): `int8-dynamic` minus `fp32`, each "
         f"attacked itself: {interval(found)}. **{verdict}**. On the same models under TextFooler itself: {interval(loose)}."
     )
 

@@ -61,10 +61,8 @@ def tested(rows: pd.DataFrame, n: int = gains.DRAWS) -> str:
     if not found[0]["places"]:
         return "H7, hard to find: no record yet of a data set from which it was not taken."
     verdict = "Confirmed" if all(each["lower"] > 0 for each in found) else "Not confirmed"
-    seeds = sorted(fresh["seed"].astype(str).unique())
-    where = f"`{SUGGESTED['backbone']}` on {', '.join(found[0]['datasets'])}, seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
     return (
-        f"H7, hard to find ({where}): attacked itself, `{HALVES[1]}` gains {interval(found[0])} over `fp32`; the texts made for the "
+        f"H7, hard to find ({limits.named(fresh)}): attacked itself, `{HALVES[1]}` gains {interval(found[0])} over `fp32`; the texts made for the "
         f"others undo {interval(found[1])} of it. **{verdict}**."
     )
 
