@@ -201,6 +201,8 @@ def test_a_part_of_eight_bits_that_is_only_hard_to_find_gains_nothing_on_others_
     assert "undo +0.0 points [+0.0, +0.0] of it. **Not confirmed" in parts.tested(reached, 50)
     assert parts.halved(large, 50).endswith("the latter is +0.0 points [+0.0, +0.0]: most of it was due to texts that are hard to find, not hard to reach.")
     assert "hard to find" not in parts.halved(reached, 50) and "as well, the latter is +50.0 points" in parts.halved(reached, 50)
+    three = pd.concat([large, large.assign(seed=1), reached.assign(seed=2)], ignore_index=True)
+    assert re.search(r"hard to reach\. Even so a gain is left on 1 of 3 models: \+50\.0 points \S+ \S+ \(mr, seed 2\)\.$", parts.halved(three, 50))
     assert all("no record yet" in parts.tested(other, 50) for other in (made, large.assign(dataset="sst2")))
 
 

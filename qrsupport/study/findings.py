@@ -58,11 +58,11 @@ class Finding:
         return f"{self.name}: {self.what}: {interval(self.gain)}{beside}{test}; {size}. **{self.verdict.capitalize()}**."
 
 
-def interval(found: dict) -> str:
-    """A difference in points with its 95 % interval."""
+def interval(found: dict, unit: str = " points") -> str:
+    """A difference in points with its 95 % interval; where a table's caption names the unit, without it."""
     if np.isnan(found["gain"]):
         return "not run"
-    return f"{100 * found['gain']:+.1f} points [{100 * found['lower']:+.1f}, {100 * found['upper']:+.1f}]"
+    return f"{100 * found['gain']:+.1f}{unit} [{100 * found['lower']:+.1f}, {100 * found['upper']:+.1f}]"
 
 
 def main(rows: pd.DataFrame) -> pd.DataFrame:
