@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "holdings": set(),
     "doctor": {"data", "training", "quantization", "lexicons"},
     "experiments": {"data", "training", "quantization", "lexicons", "attacks", "pipeline", "analysis", "report", "book"},
-    "study": {"data", "training", "pipeline", "analysis", "report", "experiments"},
+    "study": {"data", "training", "lexicons", "pipeline", "analysis", "report", "experiments"},
     "book": {"data", "training", "lexicons", "analysis", "report", "pipeline"},
     "cli": {"training", "analysis", "report", "experiments", "study", "book", "holdings", "doctor", "pipeline"},
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -103,6 +104,20 @@ def test_a_checkpoint_below_the_floor_stops_its_unit_only(place):
         run.run(both, list(both.units), run_dir, 1, said.append)
     assert said[-1] == "a-s0: all of it is there"
     assert not plan_file.noted(run_dir, high)
+
+
+def test_a_unit_with_other_resources_than_the_published_ones_stops_before_any_work(place, tmp_path):
+    file, run_dir, out = place
+    given = ["study", "run", "--plan", str(file), "--unit", "a-s0", "--workers", "1"]
+    same = CliRunner().invoke(cli.cli, [*given, "--run-dir", str(run_dir), "--results", str(out)])
+    assert same.exit_code == 0 and "all of it is there" in same.output
+    about = store.read_json(out / "a-s0.json")
+    about["resources"]["direct pwws"] = "0123456789ab"
+    store.write_json(tmp_path / "out" / "a-s0.json", about)
+    other = CliRunner().invoke(cli.cli, [*given, "--run-dir", str(tmp_path / "runs"), "--results", str(tmp_path / "out")])
+    said = "direct pwws would use other resources .* than the published unit a-s0 \\(0123456789ab\\).*qrsupport doctor"
+    assert isinstance(other.exception, StudyIncomplete) and re.search(said, other.output)
+    assert {f.name for f in (tmp_path / "runs").rglob("*")} == {"study", ".a-s0.lock"}
 
 
 def test_altered_files_are_refused(place, tmp_path):

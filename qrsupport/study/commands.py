@@ -9,6 +9,7 @@ from .. import config, project
 FOLDER = click.Path(path_type=Path)
 UNITS = click.option("--unit", "names", multiple=True, metavar="NAME", help="Only this unit; repeatable.")
 PLAN = click.option("--plan", "file", type=FOLDER, help="Another plan than the book's.")
+RESULTS = click.option("--results", type=FOLDER, help="The folder of the published files; else the book's.")
 RUN_DIR = click.option("--run-dir", type=FOLDER, help="The run directory; else the usual one.")
 
 
@@ -33,17 +34,22 @@ def _run_dir(given: Path | None) -> Path:
 @RUN_DIR
 @PLAN
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Attacking processes.")
-def run(names, run_dir, file, workers):
-    """Do the plan's units in order; what is there is not done again, what another process holds is passed over."""
-    from . import run
+@RESULTS
+def run(names, run_dir, file, workers, results):
+    """Do the plan's units in order; what is there is not done again, what another process holds is passed over.
+
+    A unit whose attacks would use other resources than the plan's published units did stops before any work.
+    """
+    from . import read, run
 
     plan, units = _chosen(file, names)
-    run.run(plan, units, _run_dir(run_dir), workers, lambda line: click.echo(line, err=True))
+    folder = results or project.sources() / read.FOLDER
+    run.run(plan, units, _run_dir(run_dir), workers, lambda line: click.echo(line, err=True), folder)
 
 
 @study.command()
 @PLAN
-@click.option("--results", type=FOLDER, help="The folder of the published files; else the book's.")
+@RESULTS
 def status(file, results):
     """Planned against present, by unit and step, from the published files; exit code 0 only if the plan is met."""
     from ..errors import StudyIncomplete
@@ -87,7 +93,7 @@ def export(names, run_dir, file, out, blind):
 @click.option("-n", "n", default=10, show_default=True, type=click.IntRange(1), help="Examples attacked again.")
 @click.option("--run-dir", type=FOLDER, required=True, help="An empty folder to make them in.")
 @PLAN
-@click.option("--results", type=FOLDER, help="The folder of the published files; else the book's.")
+@RESULTS
 def check(name, n, run_dir, file, results):
     """Make a part of UNIT's published records again from scratch, fine-tuning first; exit code 1 if they differ."""
     from ..report import tables

@@ -74,6 +74,15 @@ def manifest(folder: Path, unit: str) -> dict:
     return store.read_json(file) if file.is_file() else {}
 
 
+def used(folder: Path, units: list[str]) -> dict[str, tuple[str, str]]:
+    """By label of a step, the digest of the resources that the published units used in it, and the first unit that did."""
+    found: dict = {}
+    for unit in units:
+        for label, digest in manifest(folder, unit).get("resources", {}).items():
+            found.setdefault(label, (digest, unit))
+    return found
+
+
 def rows(folder: Path, unit: str) -> pd.DataFrame:
     """A unit's rows, with `dataset`, `backbone` and `seed`; none if it is not published.
 

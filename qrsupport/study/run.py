@@ -14,21 +14,23 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .. import config, pipeline, provenance, store
-from ..errors import AttackFailures, BelowFloor, QRError, StudyIncomplete
+from ..errors import AttackFailures, BelowFloor, MissingResource, QRError, StudyIncomplete
+from ..lexicons import resources
 from ..training import fine_tuning
-from . import jobs, plan_file
+from . import jobs, plan_file, read
 from .jobs import HOUR, Job
 
 STAGES = ("training", "variants", "attack", "replay")
 Say = Callable[[str], None]
 
 
-def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, workers: int, say: Say) -> None:
-    """Does the units in order; what is there is not done again.
+def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, workers: int, say: Say, results: Path | None = None) -> None:
+    """Does the units in order; what is there is not done again.  `results`: the folder of the published units, if any.
 
     A unit that stops on an error does not stop the others.  Raises StudyIncomplete at the end, naming them.
     """
     failed, work = [], jobs.jobs(plan)
+    used = read.used(results, [unit.name for unit in plan.units]) if results else {}
     for i, unit in enumerate(units):
         held = FileLock(_ready(run_dir) / f".{unit.name}.lock")
         try:
@@ -37,6 +39,7 @@ def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, worker
             say(f"{unit.name}: another process is at it")
             continue
         try:
+            same_resources(unit, used)
             later = sum(jobs.hours(work[other.name], workers) for other in units[i + 1 :])
             left_out = one(unit, work[unit.name], run_dir, workers, say, later)
             failed += [f"{unit.name} ({len(left_out)} jobs failed, first: {left_out[0]})"] if left_out else []
@@ -47,6 +50,20 @@ def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, worker
             held.release()
     if failed:
         raise StudyIncomplete(f"{len(failed)} of {len(units)} units are not whole: {'; '.join(failed)}")
+
+
+def same_resources(unit: plan_file.Unit, used: dict[str, tuple[str, str]]) -> None:
+    """Raises MissingResource if an attack of the unit would use other resources than published units did: see `read.used`."""
+    for step in unit.steps:
+        theirs, other = used.get(step.label, ("", ""))
+        if theirs:
+            p = plan_file.parameters(unit, step)
+            mine = resources.load(p.resources, p.network, p.attack).digest
+            if mine != theirs:
+                raise MissingResource(
+                    f"{step.label} would use other resources ({mine}) than the published unit {other} ({theirs}), so the two could not be "
+                    "compared; get what `qrsupport doctor` lists as missing, or name another folder of published units with --results"
+                )
 
 
 def one(unit: plan_file.Unit, work: list[Job], run_dir: Path, workers: int, say: Say, later: float = 0.0) -> list[str]:
