@@ -115,8 +115,10 @@ def test_a_unit_with_other_resources_than_the_published_ones_stops_before_any_wo
     about["resources"]["direct pwws"] = "0123456789ab"
     store.write_json(tmp_path / "out" / "a-s0.json", about)
     other = CliRunner().invoke(cli.cli, [*given, "--run-dir", str(tmp_path / "runs"), "--results", str(tmp_path / "out")])
-    said = "direct pwws would use other resources .* than the published unit a-s0 \\(0123456789ab\\).*qrsupport doctor"
+    said = "direct pwws: .*sentence encoder are others .*qrsupport fetch .* than those of the published unit a-s0.* and 0123456789ab\\)"
     assert isinstance(other.exception, StudyIncomplete) and re.search(said, other.output)
+    there = CliRunner().invoke(cli.cli, [*given, "--run-dir", str(run_dir), "--results", str(tmp_path / "out")])
+    assert there.exit_code == 0 and "all of it is there" in there.output
     assert {f.name for f in (tmp_path / "runs").rglob("*")} == {"study", ".a-s0.lock"}
 
 

@@ -1,4 +1,5 @@
-"""Making a part of a unit's published records again from scratch, and comparing (`qrsupport study check`)."""
+"""Whether things are here as in the published units: a part of a unit's records, made again from scratch and compared
+(`qrsupport study check`), and what attacks draw on, before a new unit is run."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +8,8 @@ import pandas as pd
 
 from .. import pipeline, store
 from ..analysis import metrics
-from ..errors import NoRecords
+from ..errors import MissingResource, NoRecords
+from ..lexicons import resources
 from . import plan_file, published, read, status
 
 NAMES = ["variant", "example", "published", "again", "same text", "queries", "queries again"]
@@ -74,3 +76,18 @@ def check(unit: plan_file.Unit, folder: Path, run_dir: Path, n: int) -> Check:
     }
     then = {"checkpoint": about["checkpoints"].get("base"), "resources": about["resources"].get(step.label)}
     return Check(pd.DataFrame(found, columns=NAMES), tuple(name for name in MADE_FROM if here[name] != then[name]))
+
+
+def same_resources(unit: plan_file.Unit, used: dict[str, tuple[str, str]]) -> None:
+    """Raises MissingResource if an attack of the unit would use other resources than published units did: see `read.used`."""
+    for step in unit.steps:
+        theirs, other = used.get(step.label, ("", ""))
+        if theirs:
+            p = plan_file.parameters(unit, step)
+            mine = resources.load(p.resources, p.network, p.attack).digest
+            if mine != theirs:
+                raise MissingResource(
+                    f"{step.label}: {MADE_FROM['resources']} than those of the published unit {other}, with which its records could not be "
+                    f"compared (digests {mine} and {theirs}); `qrsupport doctor` says what is at hand; --results names another folder of "
+                    "published units"
+                )

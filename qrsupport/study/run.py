@@ -14,10 +14,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .. import config, pipeline, provenance, store
-from ..errors import AttackFailures, BelowFloor, MissingResource, QRError, StudyIncomplete
-from ..lexicons import resources
+from ..errors import AttackFailures, BelowFloor, QRError, StudyIncomplete
 from ..training import fine_tuning
-from . import jobs, plan_file, read
+from . import check, jobs, plan_file, read
 from .jobs import HOUR, Job
 
 STAGES = ("training", "variants", "attack", "replay")
@@ -39,9 +38,8 @@ def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, worker
             say(f"{unit.name}: another process is at it")
             continue
         try:
-            same_resources(unit, used)
             later = sum(jobs.hours(work[other.name], workers) for other in units[i + 1 :])
-            left_out = one(unit, work[unit.name], run_dir, workers, say, later)
+            left_out = one(unit, work[unit.name], run_dir, workers, say, later, used)
             failed += [f"{unit.name} ({len(left_out)} jobs failed, first: {left_out[0]})"] if left_out else []
         except QRError as e:
             say(f"{unit.name} stopped: {e}")
@@ -52,28 +50,21 @@ def run(plan: plan_file.Plan, units: list[plan_file.Unit], run_dir: Path, worker
         raise StudyIncomplete(f"{len(failed)} of {len(units)} units are not whole: {'; '.join(failed)}")
 
 
-def same_resources(unit: plan_file.Unit, used: dict[str, tuple[str, str]]) -> None:
-    """Raises MissingResource if an attack of the unit would use other resources than published units did: see `read.used`."""
-    for step in unit.steps:
-        theirs, other = used.get(step.label, ("", ""))
-        if theirs:
-            p = plan_file.parameters(unit, step)
-            mine = resources.load(p.resources, p.network, p.attack).digest
-            if mine != theirs:
-                raise MissingResource(
-                    f"{step.label} would use other resources ({mine}) than the published unit {other} ({theirs}), so the two could not be "
-                    "compared; get what `qrsupport doctor` lists as missing, or name another folder of published units with --results"
-                )
+def one(
+    unit: plan_file.Unit, work: list[Job], run_dir: Path, workers: int, say: Say, later: float = 0.0, used: dict | None = None
+) -> list[str]:
+    """Does one unit; returns the labels of jobs whose attacks ended in errors.
 
-
-def one(unit: plan_file.Unit, work: list[Job], run_dir: Path, workers: int, say: Say, later: float = 0.0) -> list[str]:
-    """Does one unit; returns the labels of jobs whose attacks ended in errors.  `later`: hours of the units behind it."""
+    `later`: hours of the units behind it.  `used`: what `read.used` found; raises MissingResource before any job if it is not
+    what attacks would use here.
+    """
     about: dict = {"unit": plan_file.content(unit), "code": {s: provenance.code(s) for s in STAGES}}
     about = {"commit": provenance.commit(), "complete": False, "jobs": []} | about
     there, file = plan_file.noted(run_dir, unit), plan_file.index(run_dir, unit)
     if there.get("complete") and all(there.get(k) == _plain(about[k]) for k in ("unit", "code")):
         say(f"{unit.name}: all of it is there")
         return []
+    check.same_resources(unit, used or {})
     clock, failed = _Clock(workers), []
     for i, job in enumerate(work, 1):
         start = time.monotonic()
